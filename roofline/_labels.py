@@ -1,0 +1,235 @@
+"""Labels of points that keep off each other, off markers and lines, and inside their axes, at every size of the figure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from matplotlib.artist import Artist, allow_rasterization
+from matplotlib.axes import Axes
+from matplotlib.backend_bases import RendererBase
+from matplotlib.legend import Legend
+from matplotlib.text import Annotation, Text
+
+FONT_POINTS = 8.5
+"""Size of the small print of a plot [pt]."""
+
+_Boxes = npt.NDArray[np.float64]  # rows of left, bottom, right, top
+
+
+def best_box(
+    *,
+    anchor: tuple[float, float],
+    size: tuple[float, float],
+    clearance: float,
+    inside: tuple[float, float, float, float],
+    taken: _Boxes,
+    lines: npt.NDArray[np.float64],
+) -> tuple[float, float, float, float]:
+    """Choose where a label goes: inside, off every taken box, off the lines if that is near, close to its point.
+
+    Parameters
+    ----------
+    anchor : (float, float)
+        The point.
+    size : (float, float)
+        Width and height of the label.
+    clearance : float
+        Distance to keep from the point.
+    inside : (float, float, float, float)
+        Left, bottom, right, top of the axes.
+    taken : ndarray
+        Shape ``(n, 4)``: boxes of what must stay readable.
+    lines : ndarray
+        Shape ``(m, 2)``: places on lines, which a label may cover where nothing else is free.
+
+    Returns
+    -------
+    (float, float, float, float)
+        Left, bottom, right, top; all lengths in one unit, such as pixels.
+
+    Examples
+    --------
+    A point in the upper right corner of its axes is labelled to its left or below:
+
+    >>> box = best_box(anchor=(99.0, 99.0), size=(20.0, 10.0), clearance=2.0, inside=(0.0, 0.0, 100.0, 100.0),
+    ...     taken=np.empty((0, 4)), lines=np.empty((0, 2)))
+    >>> box[2] <= 100 and box[3] <= 100
+    True
+    """
+    width, height = size
+    reach = np.hypot(inside[2] - inside[0], inside[3] - inside[1])
+    radii = clearance + np.arange(0.0, reach, max(height / 2, reach / 200))
+    angles = np.radians(np.arange(0.0, 360.0, 15.0))
+    radius, angle = (grid.ravel() for grid in np.meshgrid(radii, angles, indexing="ij"))
+    x = anchor[0] + np.cos(angle) * (width / 2 + radius)
+    y = anchor[1] + np.sin(angle) * (height / 2 + radius)
+    boxes = np.stack([x - width / 2, y - height / 2, x + width / 2, y + height / 2], axis=1)
+    outside = np.maximum(inside[:2] - boxes[:, :2], 0).sum(axis=1) + np.maximum(boxes[:, 2:] - inside[2:], 0).sum(
+        axis=1
+    )
+    overlap = np.clip(
+        np.minimum(boxes[:, None, 2:], taken[None, :, 2:]) - np.maximum(boxes[:, None, :2], taken[None, :, :2]), 0, None
+    )
+    covered = overlap.prod(axis=2).sum(axis=1)
+    within = (lines[None] > boxes[:, None, :2]).all(axis=2) & (lines[None] < boxes[:, None, 2:]).all(axis=2)
+    crosses = within.any(axis=1)
+    # To cover or to leave costs more than any distance; to cross a line as much as three heights of distance.
+    cost = reach * (100 * outside / height + 100 * covered / (width * height)) + 3 * height * crosses + radius
+    left, bottom, right, top = boxes[int(cost.argmin())]
+    return float(left), float(bottom), float(right), float(top)
+
+
+@dataclass(frozen=True)
+class _Label:
+    note: Annotation
+    marker_points: float
+
+
+class LabelPlacer(Artist):
+    """Labels points of an axes, and places the labels anew whenever the figure is drawn.
+
+    It draws nothing itself: it moves its annotations just before they are drawn, when sizes are known.
+
+    Parameters
+    ----------
+    ax : Axes
+        Where the points are; the placer adds itself.
+
+    Examples
+    --------
+    >>> import matplotlib.pyplot as plt
+    >>> figure, ax = plt.subplots()
+    >>> placer = LabelPlacer(ax)
+    >>> placer.label("here", (0.5, 0.5)).get_text()
+    'here'
+    >>> plt.close(figure)
+    """
+
+    def __init__(self, ax: Axes) -> None:
+        super().__init__()
+        self._labels: list[_Label] = []
+        self._bare: list[tuple[tuple[float, float], float]] = []
+        self._avoid: list[Text | Legend] = []
+        self._lines: list[npt.NDArray[np.float64]] = []
+        self.set_zorder(5)  # below the labels, so it is drawn before them
+        self.set_in_layout(False)
+        ax.add_artist(self)
+
+    def label(
+        self, text: str, point: tuple[float, float], *, colour: Any = "black", marker_points: float = 7.0
+    ) -> Annotation:
+        """Label a point, with a leader line that shows where the label stands off.
+
+        Parameters
+        ----------
+        text : str
+            Taken literally: a ``$`` does not start a formula.
+        point : (float, float)
+            In data coordinates.
+        colour : colour
+            Of the text and the leader line.
+        marker_points : float
+            Diameter of the point's marker, which every label keeps clear of [pt].
+        """
+        assert self.axes is not None  # noqa: S101, set by add_artist
+        note = self.axes.annotate(
+            text,
+            point,
+            xytext=(0, 0),
+            textcoords="offset points",
+            ha="left",
+            va="bottom",
+            fontsize=FONT_POINTS,
+            color=colour,
+            zorder=6,
+            bbox={"boxstyle": "square,pad=0.12", "facecolor": "white", "edgecolor": "none", "alpha": 0.85},
+            arrowprops={"arrowstyle": "-", "color": colour, "linewidth": 0.7, "shrinkA": 0, "shrinkB": 0},
+            parse_math=False,
+        )
+        note.set_in_layout(False)
+        self._labels.append(_Label(note, marker_points))
+        return note
+
+    def keep_off(self, *artists: Text | Legend) -> None:
+        """Keep labels off other texts and legends."""
+        self._avoid.extend(artists)
+
+    def keep_off_line(self, points: npt.ArrayLike) -> None:
+        """Keep labels off a line where there is room: shape ``(n, 2)``, in data coordinates."""
+        self._lines.append(np.asarray(points, dtype=np.float64))
+
+    def draw(self, renderer: RendererBase) -> None:
+        """Place the labels for the size that the figure has now."""
+        ax = self.axes
+        if not self.get_visible() or ax is None:
+            return
+        pixels = ax.get_figure().dpi / 72  # type: ignore[union-attr]  # an axes in an artist's draw has a figure
+        anchors = [ax.transData.transform(label.note.xy) for label in self._labels]
+        taken = [_around(xy, label.marker_points / 2 * pixels) for xy, label in zip(anchors, self._labels, strict=True)]
+        taken += [artist.get_window_extent(renderer).extents for artist in self._avoid]
+        lines = self._places_on_lines(step=4 * pixels)
+        inside = tuple(ax.get_window_extent(renderer).extents)
+        pad = 2 * pixels
+        for (x, y), label in zip(anchors, self._labels, strict=True):
+            extent = Text.get_window_extent(label.note, renderer)
+            box = best_box(
+                anchor=(x, y),
+                size=(extent.width + 2 * pad, extent.height + 2 * pad),
+                clearance=label.marker_points / 2 * pixels,
+                inside=inside,
+                taken=np.asarray(taken).reshape(-1, 4),
+                lines=lines,
+            )
+            taken.append(np.asarray(box))
+            offset = ((box[0] + pad - x) / pixels, (box[1] + pad - y) / pixels)
+            if offset != label.note.xyann:  # unchanged must stay unchanged, or interactive windows redraw for ever
+                label.note.xyann = offset
+            gap = np.hypot(*np.maximum(np.maximum(np.subtract(box[:2], (x, y)), np.subtract((x, y), box[2:])), 0))
+            if label.note.arrow_patch is not None:
+                label.note.arrow_patch.set_visible(bool(gap > label.marker_points / 2 * pixels + 6 * pixels))
+
+    def _places_on_lines(self, step: float) -> npt.NDArray[np.float64]:
+        """Sample the lines every few pixels, in pixels."""
+        assert self.axes is not None  # noqa: S101, set by add_artist
+        places = [np.empty((0, 2))]
+        for line in self._lines:
+            xy = self.axes.transData.transform(line)
+            for start, end in zip(xy[:-1], xy[1:], strict=True):
+                count = int(min(np.hypot(*(end - start)) / step, 2000)) + 2
+                places.append(start + np.linspace(0, 1, count)[:, None] * (end - start))
+        return np.concatenate(places)
+
+
+def _around(xy: npt.NDArray[np.float64], radius: float) -> npt.NDArray[np.float64]:
+    return np.array([xy[0] - radius, xy[1] - radius, xy[0] + radius, xy[1] + radius])
+
+
+def subtitle(ax: Axes, text: str) -> Text:
+    """Add a line of small print between the axes and its title.
+
+    Parameters
+    ----------
+    ax : Axes
+        Whose title has room for it: ``set_title(..., pad=TITLE_PAD)``.
+    text : str
+        Taken literally.
+    """
+    return ax.annotate(
+        text,
+        (0, 1),
+        xycoords="axes fraction",
+        xytext=(0, 5),
+        textcoords="offset points",
+        fontsize=FONT_POINTS,
+        color="#444444",
+        va="bottom",
+        parse_math=False,
+        gid="subtitle",
+    )
+
+
+TITLE_PAD = 19.0
+"""Distance of a title from its axes that leaves room for :func:`subtitle` [pt]."""

@@ -1,0 +1,204 @@
+"""Ceilings of a machine, and the time that each sets for an operation.
+
+An operation takes as long as the slowest of its ceilings; the others hide behind it. Ceilings modelled here: the matrix
+engine at the operation's precision, main memory, and the scale-up link.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from hardware_specs import Accelerator, number_format
+from roofline._arrays import Array, maximum
+from roofline.operations import Operation
+from roofline.precision import PrecisionPolicy
+
+
+@dataclass(frozen=True, kw_only=True)
+class Machine:
+    """Rates of one device as plain numbers or arrays, for designs that do not exist yet.
+
+    Wherever an accelerator is asked for, a machine may be given. Its arrays broadcast with those of the workload.
+
+    Attributes
+    ----------
+    name : str
+        How results call it.
+    flops_per_s : mapping of str to array
+        Dense peak of the matrix engine by number format (``bf16``, ``fp8``, …) [FLOP/s].
+    memory_bytes_per_s : array
+        Bandwidth of main memory [byte/s].
+    memory_bytes : array, optional
+        Capacity of main memory [byte]; unknown if absent.
+    link_bytes_per_s : array, optional
+        Bandwidth of the scale-up link in one direction [byte/s]; unknown if absent.
+
+    Examples
+    --------
+    A sweep of bandwidths that no vendor sells:
+
+    >>> design = Machine(name="what if", flops_per_s={"bf16": 1e15}, memory_bytes_per_s=np.array([2e12, 4e12, 8e12]))
+    >>> design.peak_flops("bf16")
+    1000000000000000.0
+    """
+
+    name: str
+    flops_per_s: Mapping[str, Array]
+    memory_bytes_per_s: Array
+    memory_bytes: Array | None = None
+    link_bytes_per_s: Array | None = None
+
+    def peak_flops(self, format_name: str) -> Array:
+        """Dense peak of the matrix engine in a number format [FLOP/s].
+
+        Parameters
+        ----------
+        format_name : str
+            A number format, such as ``"bf16"``; block formats use the engine of their elements.
+
+        Raises
+        ------
+        ValueError
+            The machine gives no rate for it.
+        """
+        engine = number_format(format_name).engine
+        if engine is None or engine not in self.flops_per_s:
+            raise ValueError(
+                f"{self.name} gives no matrix rate for {format_name}; it has {', '.join(self.flops_per_s) or 'none'}"
+            )
+        return self.flops_per_s[engine]
+
+
+def machine(device: Accelerator | Machine, precision: PrecisionPolicy, *, devices: int = 1) -> Machine:
+    """Return the rates of a device that a precision policy needs.
+
+    Parameters
+    ----------
+    device : Accelerator or Machine
+        A specification, or rates that pass through after a check.
+    precision : PrecisionPolicy
+        Decides which matrix rates must be known.
+    devices : int
+        Above 1, the scale-up link must be known too.
+
+    Returns
+    -------
+    Machine
+
+    Raises
+    ------
+    ValueError
+        The machine lacks a format of the policy, or a figure that is needed is unknown.
+
+    Examples
+    --------
+    >>> import hardware_specs as hs
+    >>> from roofline.precision import policy
+    >>> machine(hs.get("h100-sxm"), policy("bf16")).memory_bytes_per_s
+    3350000000000.0
+    """
+    formats = {precision.compute, precision.attention, precision.head}
+    if isinstance(device, Machine):
+        for name in formats:
+            device.peak_flops(name)
+        if devices > 1 and device.link_bytes_per_s is None:
+            raise ValueError(f"{device.name} gives no link_bytes_per_s, which tensor_parallel = {devices} needs")
+        return device
+    rates: dict[str, Array] = {}
+    for name in sorted(formats):
+        engine = number_format(name).engine
+        rates[engine or name] = device.peak_flops(name)
+    return Machine(
+        name=device.name,
+        flops_per_s=rates,
+        memory_bytes_per_s=device.memory_bytes_per_s,
+        memory_bytes=device.memory_bytes,
+        link_bytes_per_s=device.scale_up_bytes_per_s if devices > 1 else None,
+    )
+
+
+def ceiling_times_s(operation: Operation, machine: Machine, *, devices: int = 1) -> dict[str, Array]:
+    """Time that each ceiling of a machine sets for an operation.
+
+    Parameters
+    ----------
+    operation : Operation
+        What is to be done, over all devices.
+    machine : Machine
+        Rates of one device.
+    devices : int
+        Devices that share the operation evenly.
+
+    Returns
+    -------
+    dict of str to array
+        ``matrix``, ``memory``, ``link`` [s]; a ceiling that the operation does not touch is left out.
+    """
+    times: dict[str, Array] = {}
+    if operation.kind == "collective":
+        times["link"] = operation.link_bytes / (devices * machine.link_bytes_per_s)
+        return times
+    times["matrix"] = operation.flops / (devices * machine.peak_flops(operation.precision))
+    times["memory"] = operation.bytes / (devices * machine.memory_bytes_per_s)
+    return times
+
+
+def phase_time_s(
+    operations: Iterable[Operation], machine: Machine, *, devices: int = 1, overlap: str = "operation"
+) -> Array:
+    """Time of a phase: the sum over its operations, each as slow as its slowest ceiling.
+
+    Parameters
+    ----------
+    operations : iterable of Operation
+        The phase.
+    machine : Machine
+        Rates of one device.
+    devices : int
+        Devices that share each operation.
+    overlap : {"operation", "perfect"}
+        ``"perfect"`` lets every ceiling of the whole phase hide behind the slowest: the classic roofline, never slower.
+
+    Returns
+    -------
+    array
+        [s].
+    """
+    times = [ceiling_times_s(operation, machine, devices=devices) for operation in operations]
+    if overlap == "perfect":
+        return maximum(*sum_by_ceiling(times).values())
+    return sum(maximum(*ceilings.values()) for ceilings in times)
+
+
+def sum_by_ceiling(times: Iterable[Mapping[str, Array]]) -> dict[str, Array]:
+    """Sum the times of several operations, ceiling by ceiling [s]."""
+    totals: dict[str, Array] = {}
+    for ceilings in times:
+        for name, time_s in ceilings.items():
+            totals[name] = totals[name] + time_s if name in totals else time_s
+    return totals
+
+
+def slowest_ceiling(times: Mapping[str, Array]) -> np.ndarray:
+    """Name the ceiling of the largest time, element by element; the first named wins a tie.
+
+    Parameters
+    ----------
+    times : mapping of str to array
+        Time by ceiling [s].
+
+    Returns
+    -------
+    array of str
+        The broadcast shape.
+
+    Examples
+    --------
+    >>> slowest_ceiling({"matrix": np.array([1.0, 3.0]), "memory": 2.0})
+    array(['memory', 'matrix'], dtype='<U6')
+    """
+    stacked = np.stack(np.broadcast_arrays(*(np.asarray(time_s) for time_s in times.values())))
+    return np.asarray(list(times))[stacked.argmax(axis=0)]

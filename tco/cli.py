@@ -1,0 +1,436 @@
+"""The shell: ``tco compare``, ``tco surface``, ``tco roofline``, ``tco hardware``, ``tco llms``."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import hardware_specs as hs
+import roofline as rl
+import tco
+from hardware_specs import Accelerator
+from roofline import LLM, PhaseEstimate
+from tco import report
+
+
+class _Help(argparse.RawDescriptionHelpFormatter):
+    """Keep the examples as they are written, and show defaults without repeating the words."""
+
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog, max_help_position=28, width=100)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the shell.
+
+    Parameters
+    ----------
+    arguments : sequence of str, optional
+        What follows ``tco`` on the command line; the process's own by default.
+
+    Returns
+    -------
+    int
+        Exit status: 0, or 2 for bad input, with one message on standard error.
+    """
+    options = _parser().parse_args(arguments)
+    try:
+        print(options.run(options))
+        sys.stdout.flush()
+    except BrokenPipeError:  # the reader, such as `head`, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except (ValueError, KeyError, OSError) as error:
+        print(f"tco {options.command}: error: {_message(error)}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def _message(error: Exception) -> str:
+    if isinstance(error, OSError):
+        return f"{error.filename}: {error.strerror}" if error.filename else str(error)
+    return str(error)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="tco",
+        formatter_class=_Help,
+        description="Is accelerator A cheaper than B for your LLM workload, by how much, and what would change it?",
+        epilog="Begin with\n  tco compare gaudi-2 h100-sxm --llm llama-3.1-8b\nand then put in your own prices: "
+        "tco compare --help.",
+    )
+    commands = parser.add_subparsers(dest="command", required=True, metavar="command")
+    _add_compare(commands)
+    _add_surface(commands)
+    _add_roofline(commands)
+    _add_hardware(commands)
+    _add_llms(commands)
+    return parser
+
+
+# ------------------------------------------------------------------------------------------------------------- compare
+
+
+def _add_compare(commands: Any) -> None:
+    command = commands.add_parser(
+        "compare",
+        help="the main job: two accelerators at equal traffic, with the verdict and the heatmap",
+        formatter_class=_Help,
+        description="Compare the TCO of two accelerators at equal traffic (Kim et al., Eq. 1-4).\n\n"
+        "Throughput is the ideal roofline of the phase, an upper bound. Server prices and powers are published ones, or\n"
+        "derived from the chips by a sourced rule; the facility has public defaults. Each is listed with its origin.",
+        epilog="""Your own costs go into a TOML file (--costs mine.toml):
+
+  [facility]
+  pue = 1.2                 # any field of tco.Facility: pue, usd_per_kwh, load, rack_power_kw, rack_usd,
+  usd_per_kwh = 0.09        # usd_per_watt, facility_years, server_years, discount_rate
+
+  [servers.gaudi-2-hls]     # a server of the catalogue, or your own with accelerator and accelerators
+  price_usd = 150000
+  power_w = 7500
+
+They stay private: the output shows ratios, and dollars only with --reveal.
+
+Examples
+  tco compare gaudi-2 h100-sxm --llm llama-3.1-8b
+  tco compare gaudi-3 h200-sxm --llm llama-3.3-70b --phase prefill --context 4096
+  tco compare a100-sxm-80gb h100-sxm --llm qwen3-8b --precision w8a16,fp8
+  tco compare gaudi-2 h100-sxm --llm llama-3.1-8b --costs mine.toml --json""",
+    )
+    command.add_argument("a", help="candidate: an accelerator or a server of `tco hardware`")
+    command.add_argument("b", help="reference: ratios are A over B")
+    _add_workload(command, batch=64, precision="fp8")
+    command.add_argument("--costs", metavar="FILE", help="your own costs, TOML or JSON (see below)")
+    command.add_argument("--out", metavar="FILE", help="where the heatmap goes: .png, .svg or .pdf (tco-A-vs-B.png)")
+    command.add_argument("--json", action="store_true", help="print JSON and nothing else")
+    command.add_argument("--reveal", action="store_true", help="show private costs and dollars")
+    command.set_defaults(run=_compare)
+
+
+def _add_workload(command: argparse.ArgumentParser, *, batch: int, precision: str) -> None:
+    command.add_argument("--llm", required=True, metavar="NAME", help="a model of `tco llms`, or its Hugging Face id")
+    command.add_argument("--phase", choices=("decode", "prefill"), default="decode", help="(decode)")
+    command.add_argument("--batch", type=int, default=batch, help=f"sequences at a time on each replica ({batch})")
+    command.add_argument(
+        "--context", type=int, default=2048, help="cached tokens of each sequence; in prefill, prompt tokens (2048)"
+    )
+    command.add_argument(
+        "--precision",
+        default=precision,
+        metavar="NAME",
+        help=f"one of {', '.join(rl.POLICY_NAMES)} ({precision})",
+    )
+    command.add_argument("--tp", type=int, default=1, metavar="N", help="accelerators that share one replica (1)")
+
+
+def _compare(options: argparse.Namespace) -> str:
+    llm = rl.get_llm(options.llm)
+    costs = tco.read_costs(options.costs) if options.costs else tco.Costs()
+    precisions = options.precision.split(",")
+    if len(precisions) > 2:
+        raise ValueError(f"precision = {options.precision!r} is not accepted: give one name, or two as A,B")
+    sides = [
+        _deployment(name, llm, precision, costs, options)
+        for name, precision in zip((options.a, options.b), (precisions * 2)[:2], strict=True)
+    ]
+    result = tco.compare(*sides)
+    names = _distinct_names(*sides)
+    picture = Path(options.out or f"tco-{_slug(options.a)}-vs-{_slug(options.b)}.png")
+    _draw_comparison(result, names, picture)
+    if options.json:
+        return json.dumps(_comparison_json(result, picture, reveal=options.reveal), indent=2)
+    return f"{report.comparison(result, names=names, reveal=options.reveal)}\n\nHeatmap: {picture}"
+
+
+def _deployment(
+    name: str, llm: LLM, precision: str, costs: tco.Costs, options: argparse.Namespace
+) -> tco.Deployment:
+    server = costs.server(name)
+    estimate = _phase(llm, hs.get(server.accelerator), precision, options)
+    return tco.Deployment(server=server, facility=costs.facility, throughput=estimate)
+
+
+def _phase(llm: LLM, accelerator: Accelerator, precision: str, options: argparse.Namespace) -> PhaseEstimate:
+    if options.phase == "prefill":
+        return rl.prefill(
+            llm,
+            accelerator,
+            batch=options.batch,
+            prompt_tokens=options.context,
+            precision=precision,
+            tensor_parallel=options.tp,
+        )
+    return rl.decode(
+        llm,
+        accelerator,
+        batch=options.batch,
+        context_tokens=options.context,
+        precision=precision,
+        tensor_parallel=options.tp,
+    )
+
+
+def _distinct_names(a: tco.Deployment, b: tco.Deployment) -> tuple[str, str]:
+    """Call the sides by their accelerators, or by their servers where both hold the same."""
+    names = tuple(side.accelerator.key if side.accelerator else side.server.key for side in (a, b))
+    return (names[0], names[1]) if names[0] != names[1] else (a.server.key, b.server.key)
+
+
+def _slug(name: str) -> str:
+    return "".join(letter if letter.isalnum() or letter in ".-" else "-" for letter in name.lower())
+
+
+def _draw_comparison(result: tco.Comparison, names: tuple[str, str], picture: Path) -> None:
+    r_sc, r_th = result.r_sc, float(result.r_th)
+    surface = tco.surface(
+        r_th=_axis_around(r_th),
+        r_sc=_axis_around(r_sc),
+        r_ic=result.r_ic,
+        server_share=result.server_share,
+    )
+    estimate = result.a.throughput
+    title = f"TCO of {names[0]} over {names[1]}\n{estimate.workload}"
+    axes = tco.plot.heatmap(surface, points={"modelled": (r_sc, r_th)}, labels=names, title=title)
+    tco.plot.save(axes, picture)
+
+
+def _axis_around(value: float) -> np.ndarray:
+    """Return ticks at round steps that hold 1 and the value, with room on both sides."""
+    top = max(1.5, value * 1.3)
+    step = next(step for step in (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100, 1e3, 1e6) if top / step <= 18)
+    low = step if value >= step else value / 2
+    ticks = np.arange(1, np.ceil(top / step) + 1) * step
+    return ticks if low == step else np.concatenate([[low], ticks])
+
+
+def _comparison_json(result: tco.Comparison, picture: Path, *, reveal: bool) -> dict[str, Any]:
+    data: dict[str, Any] = {
+        "a": result.a.server.key,
+        "b": result.b.server.key,
+        "workload": result.a.throughput.workload,
+        "kind": result.a.throughput.kind,
+        "r_th": float(result.r_th),
+        "r_sc": result.r_sc,
+        "r_ic": result.r_ic,
+        "server_share": result.server_share,
+        "ratio": float(result.ratio),
+        "break_even_throughput": float(result.break_even_throughput),
+        "break_even_server_cost": result.break_even_server_cost,
+        "break_even_infrastructure_cost": result.break_even_infrastructure_cost,
+        "not_even_free": bool(result.not_even_free),
+        "assumptions": [report.assumption_json(item, reveal=reveal) for item in result.assumptions],
+        "picture": str(picture),
+    }
+    if reveal or not result.private:
+        for side, deployment in (("a", result.a), ("b", result.b)):
+            data[f"usd_per_million_tokens_{side}"] = float(deployment.usd_per_million_tokens)
+            data[f"usd_per_year_{side}"] = {**deployment.breakdown, "total": deployment.usd_per_year}
+    return data
+
+
+# ------------------------------------------------------------------------------------------------------------- surface
+
+
+def _add_surface(commands: Any) -> None:
+    command = commands.add_parser(
+        "surface",
+        help="the TCO ratio over throughput and server cost ratios (Kim Figures 1 and 2)",
+        formatter_class=_Help,
+        description="Print and draw the TCO ratio of A over B for a grid of throughput ratios R_Th and server cost ratios\n"
+        "R_SC (Kim Eq. 4). With the defaults it is Figure 1's rule, (R_SC + 1) / (2·R_Th).",
+        epilog="""Axes are FIRST:LAST:COUNT, or values with commas.
+
+Examples
+  tco surface
+  tco surface --r-th 0.4:1.2:9 --r-sc 0.2,0.4,0.6,0.8,1 --r-ic 0.75 --server-share 0.7
+  tco surface --point "decode, fp8=0.6,0.9" --out figure.svg""",
+    )
+    command.add_argument("--r-th", default="0.2:2:10", metavar="AXIS", help="throughput ratios A/B (0.2:2:10)")
+    command.add_argument("--r-sc", default="0.1:1.5:15", metavar="AXIS", help="server cost ratios A/B (0.1:1.5:15)")
+    command.add_argument("--r-ic", type=float, default=1.0, help="infrastructure cost ratio A/B (1)")
+    command.add_argument("--server-share", type=float, default=0.5, help="the server's share of B's cost (0.5)")
+    command.add_argument(
+        "--point", action="append", default=[], metavar="LABEL=R_SC,R_TH", help="mark a point; may be repeated"
+    )
+    command.add_argument("--out", default="tco-surface.png", metavar="FILE", help="where the heatmap goes (tco-surface.png)")
+    command.add_argument("--json", action="store_true", help="print JSON and nothing else")
+    command.set_defaults(run=_surface)
+
+
+def _surface(options: argparse.Namespace) -> str:
+    result = tco.surface(
+        r_th=_axis("--r-th", options.r_th),
+        r_sc=_axis("--r-sc", options.r_sc),
+        r_ic=options.r_ic,
+        server_share=options.server_share,
+    )
+    points = dict(_point(text) for text in options.point)
+    axes = tco.plot.heatmap(result, points=points or None)
+    tco.plot.save(axes, options.out)
+    if options.json:
+        return json.dumps(
+            {
+                "r_th": result.r_th.tolist(),
+                "r_sc": result.r_sc.tolist(),
+                "r_ic": result.r_ic,
+                "server_share": result.server_share,
+                "ratio": result.ratio.tolist(),
+                "picture": options.out,
+            }
+        )
+    return f"{report.surface(result)}\n\nHeatmap: {options.out}"
+
+
+def _axis(flag: str, text: str) -> np.ndarray:
+    try:
+        if ":" in text:
+            first, last, count = text.split(":")
+            return np.linspace(float(first), float(last), int(count))
+        return np.array([float(part) for part in text.split(",")])
+    except ValueError:
+        raise ValueError(f"{flag} = {text!r} is not accepted: give FIRST:LAST:COUNT or values with commas") from None
+
+
+def _point(text: str) -> tuple[str, tuple[float, float]]:
+    label, _, place = text.rpartition("=")
+    try:
+        r_sc, r_th = (float(part) for part in place.split(","))
+    except ValueError:
+        raise ValueError(f"--point = {text!r} is not accepted: give LABEL=R_SC,R_TH") from None
+    return label, (r_sc, r_th)
+
+
+# ------------------------------------------------------------------------------------------------------------ roofline
+
+
+def _add_roofline(commands: Any) -> None:
+    command = commands.add_parser(
+        "roofline",
+        help="how fast a phase of a model can be on a machine, operation by operation",
+        formatter_class=_Help,
+        description="Ideal roofline of prefill or decode: time, bound and traffic of every operation.",
+        epilog="""Examples
+  tco roofline h100-sxm --llm llama-3.1-8b --batch 64 --precision fp8
+  tco roofline gaudi-3 --llm llama-3.3-70b --phase prefill --batch 1 --context 8192 --out roofline.png""",
+    )
+    command.add_argument("accelerator", help="an accelerator of `tco hardware`")
+    _add_workload(command, batch=64, precision="bf16")
+    command.add_argument("--out", metavar="FILE", help="draw the roofline there: .png, .svg or .pdf")
+    command.add_argument("--json", action="store_true", help="print JSON and nothing else")
+    command.set_defaults(run=_roofline)
+
+
+def _roofline(options: argparse.Namespace) -> str:
+    result = _phase(rl.get_llm(options.llm), hs.get(options.accelerator), options.precision, options)
+    if options.out:
+        tco.plot.save(rl.plot.roofline(result), options.out)
+    if not options.json:
+        drawn = f"\n\nRoofline: {options.out}" if options.out else ""
+        return report.estimate(result) + drawn
+    return json.dumps(
+        {
+            "workload": result.workload,
+            "kind": result.kind,
+            "accelerator": options.accelerator,
+            "devices": result.devices,
+            "time_s": float(result.time_s),
+            "tokens_per_s": float(result.tokens_per_s),
+            "tflops": float(result.tflops),
+            "mfu": float(result.mfu),
+            "flops": float(result.flops),
+            "bytes": float(result.bytes),
+            "intensity": float(result.intensity),
+            "bound": str(result.bound),
+            "memory_bytes": float(result.memory_bytes),
+            "fits": bool(result.fits),
+            "operations": [
+                {
+                    "name": operation.name,
+                    "layers": operation.layers,
+                    "precision": operation.precision,
+                    "flops": float(operation.flops),
+                    "bytes": float(operation.bytes),
+                    "time_s": float(operation.time_s),
+                    "bound": str(operation.bound),
+                }
+                for operation in result.operations
+            ],
+        },
+        indent=2,
+    )
+
+
+# ------------------------------------------------------------------------------------------------------ hardware, llms
+
+
+def _add_hardware(commands: Any) -> None:
+    command = commands.add_parser(
+        "hardware",
+        help="the catalogue of accelerators and servers, every figure with its source",
+        formatter_class=_Help,
+        description="List the accelerators, or show everything that is known of some, with sources and reasons.",
+        epilog="Examples\n  tco hardware\n  tco hardware gaudi-3\n  tco hardware dgx-h100 --json",
+    )
+    command.add_argument("names", nargs="*", metavar="name", help="accelerators or servers to show in full")
+    command.add_argument("--json", action="store_true", help="print JSON and nothing else")
+    command.set_defaults(run=_hardware)
+
+
+def _hardware(options: argparse.Namespace) -> str:
+    if options.names:
+        specs = [_spec(name) for name in options.names]
+        if options.json:
+            return json.dumps({spec.key: spec.model_dump(mode="json") for spec in specs}, indent=2)
+        return "\n\n".join(report.spec(spec) for spec in specs)
+    machines = [hs.get(name) for name in hs.names()]
+    if options.json:
+        return json.dumps({machine.key: machine.model_dump(mode="json") for machine in machines}, indent=2)
+    return report.hardware(machines, [hs.get_server(name) for name in hs.server_names()])
+
+
+def _spec(name: str) -> Any:
+    try:
+        return hs.get(name)
+    except KeyError as unknown:
+        try:
+            return hs.get_server(name)
+        except KeyError:
+            raise unknown from None
+
+
+def _add_llms(commands: Any) -> None:
+    command = commands.add_parser(
+        "llms",
+        help="the catalogue of language models",
+        formatter_class=_Help,
+        description="List the models, or show the architecture of some. Phases are modelled for those marked `yes`.",
+        epilog="Examples\n  tco llms\n  tco llms llama-3.1-8b",
+    )
+    command.add_argument("names", nargs="*", metavar="name", help="models to show in full")
+    command.add_argument("--json", action="store_true", help="print JSON and nothing else")
+    command.set_defaults(run=_llms)
+
+
+def _llms(options: argparse.Namespace) -> str:
+    models = [rl.get_llm(name) for name in options.names or rl.llm_names()]
+    if options.json:
+        return json.dumps(
+            {
+                model.key: model.model_dump(mode="json")
+                | {"parameters": model.parameters, "active_parameters": model.active_parameters}
+                for model in models
+            },
+            indent=2,
+        )
+    if options.names:
+        return "\n\n".join(report.spec(model) for model in models)
+    return report.llms(models)
+
+

@@ -1,0 +1,164 @@
+"""Two deployments at equal traffic: Kim's three ratios, the verdict, and what would change it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from roofline import PhaseEstimate
+from roofline._arrays import Array
+from tco import ratio as formulas
+from tco.defaults import Assumption
+from tco.deployment import Deployment
+
+
+@dataclass(frozen=True, eq=False)
+class Comparison:
+    """Deployment A against deployment B at equal traffic, with as many servers of each as that takes.
+
+    Attributes
+    ----------
+    a, b : Deployment
+        What is compared. Ratios are A over B.
+    """
+
+    a: Deployment
+    b: Deployment
+
+    @property
+    def r_th(self) -> Array:
+        """Throughput ratio of a server (Kim Eq. 1)."""
+        return self.a.tokens_per_s / self.b.tokens_per_s
+
+    @property
+    def r_sc(self) -> float:
+        """Server cost ratio, per year of life (Kim Eq. 2)."""
+        return self.a.server_usd_per_year / self.b.server_usd_per_year
+
+    @property
+    def r_ic(self) -> float:
+        """Infrastructure cost ratio of a server (Kim Eq. 3)."""
+        return self.a.infrastructure_usd_per_year / self.b.infrastructure_usd_per_year
+
+    @property
+    def server_share(self) -> float:
+        """``w``: the server's share of B's total cost (below Kim Eq. 4)."""
+        return float(
+            formulas.server_share(
+                server_cost=self.b.server_usd_per_year, infrastructure_cost=self.b.infrastructure_usd_per_year
+            )
+        )
+
+    @cached_property
+    def ratio(self) -> Array:
+        """TCO of A over TCO of B, from the absolute costs; equal to Kim Eq. 4 of the three ratios."""
+        cost_a = self.a.usd_per_year / self.a.tokens_per_s
+        cost_b = self.b.usd_per_year / self.b.tokens_per_s
+        return cost_a / cost_b
+
+    @property
+    def break_even_throughput(self) -> Array:
+        """Throughput ratio above which A is cheaper."""
+        return formulas.break_even_throughput(r_sc=self.r_sc, r_ic=self.r_ic, server_share=self.server_share)
+
+    @property
+    def break_even_server_cost(self) -> Array | None:
+        """Server cost ratio below which A is cheaper; ``None`` (NaN in arrays) where not even a free server is."""
+        return _none_if_nan(
+            formulas.break_even_server_cost(r_th=self.r_th, r_ic=self.r_ic, server_share=self.server_share)
+        )
+
+    @property
+    def break_even_infrastructure_cost(self) -> Array | None:
+        """Infrastructure cost ratio below which A is cheaper; ``None`` (NaN in arrays) where not even free is."""
+        return _none_if_nan(
+            formulas.break_even_infrastructure_cost(r_th=self.r_th, r_sc=self.r_sc, server_share=self.server_share)
+        )
+
+    @property
+    def not_even_free(self) -> Array:
+        """Whether A would lose even if its servers were free (Kim II-B)."""
+        return formulas.not_even_free(r_th=self.r_th, r_ic=self.r_ic, server_share=self.server_share)
+
+    @property
+    def elasticities(self) -> formulas.Elasticities:
+        """Percent by which the ratio moves per percent of each of the three ratios."""
+        return formulas.elasticities(r_sc=self.r_sc, r_ic=self.r_ic, server_share=self.server_share)
+
+    @property
+    def assumptions(self) -> tuple[Assumption, ...]:
+        """Every input of both sides, each once."""
+        return tuple(dict.fromkeys((*self.a.assumptions, *self.b.assumptions)))
+
+    @property
+    def private(self) -> bool:
+        """Whether any cost is the user's own, so that outputs show ratios and not dollars."""
+        return self.a.private or self.b.private
+
+    def __repr__(self) -> str:
+        ratio = np.asarray(self.ratio)
+        shown = f"{float(ratio):.3f}" if ratio.shape == () else f"{ratio.min():.3f} to {ratio.max():.3f}"
+        return (
+            f"Comparison({self.a.server.key} / {self.b.server.key}: TCO ratio {shown}, r_sc {self.r_sc:.3f}, "
+            f"r_ic {self.r_ic:.3f}, server_share {self.server_share:.3f})"
+        )
+
+
+def compare(a: Deployment, b: Deployment) -> Comparison:
+    """Compare two deployments at equal traffic (Kim Eq. 1-4).
+
+    With fractional servers, as here, the result equals :func:`tco.tco_ratio` of its own three ratios.
+
+    Parameters
+    ----------
+    a, b : Deployment
+        The candidate and the reference; ratios are A over B.
+
+    Returns
+    -------
+    Comparison
+
+    Raises
+    ------
+    ValueError
+        Throughputs of unlike kinds, models or workloads. Batch and precision may differ: each machine may run at its best.
+
+    Examples
+    --------
+    >>> import hardware_specs as hs
+    >>> from tco import Facility
+    >>> a = Deployment(hs.get_server("gaudi-2-hls"), Facility(), throughput=36_000.0)
+    >>> b = Deployment(hs.get_server("dgx-h100"), Facility(), throughput=45_000.0)
+    >>> c = compare(a, b)
+    >>> round(float(c.r_th), 12), bool(c.ratio < 1)
+    (0.8, True)
+    """
+    for side, value in (("a", a), ("b", b)):
+        if not isinstance(value, Deployment):
+            raise ValueError(f"{side} = {value!r} is not accepted: give a Deployment")
+    left, right = a.throughput, b.throughput
+    if isinstance(left, PhaseEstimate) and isinstance(right, PhaseEstimate):
+        _refuse_unlike(left, right)
+    return Comparison(a, b)
+
+
+def _refuse_unlike(left: PhaseEstimate, right: PhaseEstimate) -> None:
+    for what, of_a, of_b in (
+        ("phases", left.phase, right.phase),
+        ("kinds of estimate", left.kind, right.kind),
+        ("models", left.llm.name, right.llm.name),
+    ):
+        if of_a != of_b:
+            raise ValueError(f"a and b are of unlike {what}: {of_a} against {of_b}; compare like with like")
+    if not np.array_equal(left.tokens, right.tokens):
+        unit = "prompt" if left.phase == "prefill" else "context"
+        raise ValueError(f"a and b have unlike workloads: {unit} tokens differ; compare like with like")
+
+
+def _none_if_nan(value: Any) -> Array | None:
+    if np.shape(value) != ():
+        return value
+    return None if np.isnan(value) else float(value)

@@ -1,0 +1,216 @@
+"""Where each input of a comparison comes from, and the two rules that may stand in for an unknown one.
+
+Where nobody publishes the price or the power of a server, a rule with a source of its own derives it from the chips, and
+says "derived" wherever it is printed. Nothing else is ever filled in: an unknown figure is an error, never zero.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from hardware_specs import Accelerator, Price, Server, UnknownValueError
+from tco.facility import FACILITY_SOURCES, Facility, unit_of
+
+Origin = Literal["published", "derived", "default", "yours", "modelled"]
+
+SERVER_TO_CHIPS_PRICE = 1.64
+"""Price of a server over that of its accelerators (Epoch AI training-cost model: 1.64 for chips in general)."""
+
+SERVER_TO_CHIPS_POWER = (10_200 / 8) / 700
+"""Provisioned power of a server over the TDP of its accelerators: the DGX H100's 10.2 kW for 8 × 700 W (Epoch AI)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Assumption:
+    """One input of a comparison and where it comes from.
+
+    Attributes
+    ----------
+    name : str
+        What it is, such as ``server price of gaudi-2-hls``.
+    value : float
+        In `unit`.
+    unit : str
+        Empty for a ratio.
+    origin : str
+        ``published``, ``derived`` by a rule, ``default``, ``yours`` or ``modelled``.
+    source : str
+        Who says so, and which end of a range was taken.
+    private : bool
+        Whether outputs keep the value to themselves.
+    """
+
+    name: str
+    value: float
+    unit: str
+    origin: Origin
+    source: str
+    private: bool = False
+
+    def __repr__(self) -> str:
+        shown = "(private)" if self.private else f"{self.value:,.6g} {self.unit}".strip()
+        return f"Assumption({self.name}: {shown}, {self.origin}: {self.source})"
+
+
+def server_price(server: Server, accelerator: Accelerator | None) -> Assumption:
+    """Price of a server: its own; else its accelerators' share of one; else the chips' price times a sourced factor.
+
+    Of a range the low end is taken, and the source says so.
+
+    Parameters
+    ----------
+    server : Server
+        What is bought.
+    accelerator : Accelerator, optional
+        What it holds; needed where the server has no price of its own.
+
+    Returns
+    -------
+    Assumption
+        [USD].
+
+    Raises
+    ------
+    UnknownValueError
+        Neither the server's nor the chips' price is known.
+
+    Examples
+    --------
+    >>> import hardware_specs as hs
+    >>> server_price(hs.get_server("gaudi-2-hls"), hs.get("gaudi-2")).value
+    106600.0
+    """
+    name = f"server price of {server.key}"
+    if server.price is not None:
+        return Assumption(
+            name=name,
+            value=server.price.usd("low"),
+            unit="USD",
+            origin="yours" if server.price.private else "published",
+            source=_quoted(server.price),
+            private=server.price.private,
+        )
+    price = _chip_price(accelerator)
+    if price is None:
+        raise UnknownValueError(
+            f"{server.key}: neither its price nor that of its accelerator {server.accelerator} is known; "
+            f"give price_usd (in a costs file: [servers.{server.key}] price_usd = ...)"
+        )
+    share = price.usd("low") * server.accelerators
+    if price.basis == "server-share":
+        value, rule = share, f"{server.accelerators} × an accelerator's share of a server"
+    else:
+        value = share * SERVER_TO_CHIPS_PRICE
+        what = "of a kit" if price.basis == "kit" else "of a chip"
+        rule = (
+            f"{SERVER_TO_CHIPS_PRICE} (server over chips, Epoch AI) × {server.accelerators} × the price {what}"
+        )
+    return Assumption(
+        name=name,
+        value=value,
+        unit="USD",
+        origin="derived",
+        source=f"{rule}: {_quoted(price)}",
+        private=price.private,
+    )
+
+
+def server_power(server: Server, accelerator: Accelerator | None) -> Assumption:
+    """Provisioned power of a server: its own, else its accelerators' TDP times a sourced factor.
+
+    Parameters
+    ----------
+    server : Server
+        What is powered.
+    accelerator : Accelerator, optional
+        What it holds; needed where the server has no power of its own.
+
+    Returns
+    -------
+    Assumption
+        [W].
+
+    Raises
+    ------
+    UnknownValueError
+        Neither the server's power nor the chips' TDP is known.
+
+    Examples
+    --------
+    >>> import hardware_specs as hs
+    >>> round(server_power(hs.get_server("gaudi-2-hls"), hs.get("gaudi-2")).value)
+    8743
+    """
+    name = f"server power of {server.key}"
+    if server.power_w is not None:
+        source = server.source("power_w")
+        yours = source == "user"
+        return Assumption(
+            name=name,
+            value=server.power_w,
+            unit="W",
+            origin="yours" if yours else "published",
+            source="given" if yours else source,
+            private=yours,
+        )
+    if accelerator is None or accelerator.tdp_w is None:
+        raise UnknownValueError(
+            f"{server.key}: neither its power nor the TDP of its accelerator {server.accelerator} is known; "
+            f"give power_w (in a costs file: [servers.{server.key}] power_w = ...)"
+        )
+    return Assumption(
+        name=name,
+        value=accelerator.tdp_w * server.accelerators * SERVER_TO_CHIPS_POWER,
+        unit="W",
+        origin="derived",
+        source=f"{SERVER_TO_CHIPS_POWER:.2f} (server over chips: DGX H100, 10.2 kW for 8 × 700 W, Epoch AI) × "
+        f"{server.accelerators} × TDP {accelerator.tdp_w:g} W ({accelerator.source('tdp_w')})",
+        private=accelerator.source("tdp_w") == "user",
+    )
+
+
+def facility_assumptions(facility: Facility) -> tuple[Assumption, ...]:
+    """Every input of a facility, with its source where it is a default.
+
+    Parameters
+    ----------
+    facility : Facility
+        The facility.
+
+    Examples
+    --------
+    >>> [a.origin for a in facility_assumptions(Facility(pue=1.2))][:2]
+    ['yours', 'default']
+    """
+    return tuple(
+        Assumption(
+            name=name,
+            value=getattr(facility, name),
+            unit=unit_of(name),
+            origin="yours" if name in facility.model_fields_set else "default",
+            source="given" if name in facility.model_fields_set else FACILITY_SOURCES[name],
+            private=name in facility.model_fields_set,
+        )
+        for name in FACILITY_SOURCES
+    )
+
+
+_PREFERENCE = ("user", "server-share", "kit", "list", "street", "msrp", "estimate")
+
+
+def _chip_price(accelerator: Accelerator | None) -> Price | None:
+    """Return the price that needs the shortest rule: a server's share before a kit's before a chip's."""
+    prices = accelerator.prices if accelerator is not None else ()
+    return min(prices, key=lambda price: _PREFERENCE.index(price.basis), default=None)
+
+
+def _quoted(price: Price) -> str:
+    if price.private:
+        return "given"
+    date = f", {price.date}" if price.date else ""
+    if not price.is_range:
+        return f"{price.basis} price{date}: {price.source}"
+    return (
+        f"{price.basis} price, low end of {price.usd('low'):,.0f}-{price.usd('high'):,.0f} USD{date}: {price.source}"
+    )

@@ -1,0 +1,189 @@
+"""A deployment: servers of one kind in a facility, serving at a throughput, with its absolute costs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+
+import hardware_specs as hs
+from hardware_specs import Accelerator, Server
+from roofline import PhaseEstimate
+from roofline._arrays import Array
+from roofline._validation import number
+from roofline.memory import require_fit
+from tco.defaults import Assumption, facility_assumptions, server_power, server_price
+from tco.facility import Facility
+from tco.finance import SECONDS_PER_YEAR
+
+
+@dataclass(frozen=True, eq=False)
+class Deployment:
+    """Servers of one kind in a facility, and what they serve.
+
+    Costs are of one server and one year; Kim's ratios need no more, since the number of servers cancels at equal traffic.
+
+    Attributes
+    ----------
+    server : Server
+        What is bought.
+    facility : Facility
+        Where it stands.
+    throughput : PhaseEstimate, number or array
+        An estimate knows the devices that it used, and the server is filled with as many replicas as fit; a plain number
+        is tokens/s of the whole server.
+    accelerator : Accelerator, optional
+        What the server holds; taken from the estimate or the catalogue if not given.
+
+    Raises
+    ------
+    OutOfMemoryError
+        The estimate's batch does not fit in memory.
+    UnknownValueError
+        A price or a power is unknown and cannot be derived.
+    ValueError
+        The estimate is of another accelerator, needs more devices than the server has, or a number is not above 0.
+
+    Examples
+    --------
+    >>> import roofline as rl
+    >>> d = rl.decode(rl.get_llm("llama-3.1-8b"), hs.get("gaudi-2"), batch=64, context_tokens=2048, precision="fp8")
+    >>> a = Deployment(server=hs.get_server("gaudi-2-hls"), facility=Facility(), throughput=d)
+    >>> a.replicas, round(float(a.tokens_per_s / d.tokens_per_s), 6)
+    (8, 8.0)
+    >>> list(a.breakdown)
+    ['server', 'rack', 'plant', 'energy']
+    """
+
+    server: Server
+    facility: Facility
+    throughput: PhaseEstimate | Any
+    accelerator: Accelerator | None = None
+
+    def __post_init__(self) -> None:
+        if self.accelerator is None:
+            object.__setattr__(self, "accelerator", self._find_accelerator())
+        if isinstance(self.throughput, PhaseEstimate):
+            self._check_estimate(self.throughput)
+        else:
+            object.__setattr__(self, "throughput", number("throughput", self.throughput, above=0))
+        self.breakdown  # noqa: B018, an unknown price or a server too big for its rack is refused here, not at first use
+
+    def _find_accelerator(self) -> Accelerator | None:
+        if isinstance(self.throughput, PhaseEstimate) and isinstance(self.throughput.accelerator, Accelerator):
+            return self.throughput.accelerator
+        known = self.server.accelerator in hs.names()
+        return hs.get(self.server.accelerator) if known else None
+
+    def _check_estimate(self, estimate: PhaseEstimate) -> None:
+        device = estimate.accelerator
+        if isinstance(device, Accelerator) and device.key != self.server.accelerator:
+            raise ValueError(
+                f"throughput is of {device.key}, but server {self.server.key} holds {self.server.accelerator}"
+            )
+        if estimate.devices > self.server.accelerators:
+            raise ValueError(
+                f"throughput needs {estimate.devices} devices, but server {self.server.key} has "
+                f"{self.server.accelerators}"
+            )
+        held = estimate.tokens if estimate.phase == "prefill" else estimate.tokens + 1
+        batch, tokens = np.broadcast_arrays(estimate.batch, held)
+        largest = int(np.argmax(batch * tokens))
+        require_fit(
+            estimate.llm,
+            estimate.machine,
+            estimate.precision,
+            batch=float(batch.flat[largest]),
+            tokens=float(tokens.flat[largest]),
+            devices=estimate.devices,
+        )
+
+    @property
+    def replicas(self) -> int | None:
+        """Replicas of the model that the server runs; ``None`` where the throughput is a plain number."""
+        if not isinstance(self.throughput, PhaseEstimate):
+            return None
+        return self.server.accelerators // self.throughput.devices
+
+    @cached_property
+    def tokens_per_s(self) -> Array:
+        """Throughput of one server [token/s]."""
+        if self.replicas is None:
+            return self.throughput
+        return self.replicas * self.throughput.tokens_per_s
+
+    @cached_property
+    def price(self) -> Assumption:
+        """Price of the server [USD], and where it comes from."""
+        return server_price(self.server, self.accelerator)
+
+    @cached_property
+    def power(self) -> Assumption:
+        """Provisioned power of the server [W], and where it comes from."""
+        return server_power(self.server, self.accelerator)
+
+    @property
+    def assumptions(self) -> tuple[Assumption, ...]:
+        """Every input, with its origin."""
+        if isinstance(self.throughput, PhaseEstimate):
+            device = self.throughput
+            source = f"{device.kind}, an upper bound: {device.workload}; {self.replicas} replicas on {device.machine.name}"
+            origin: Any = "modelled"
+        else:
+            source, origin = "given, tokens/s of the whole server", "yours"
+        throughput = Assumption(
+            name=f"throughput of {self.server.key}",
+            value=float(np.max(self.tokens_per_s)),
+            unit="tokens/s",
+            origin=origin,
+            source=source,
+        )
+        return (throughput, self.price, self.power, *facility_assumptions(self.facility))
+
+    @property
+    def private(self) -> bool:
+        """Whether any cost is the user's own, so that outputs show ratios and not dollars."""
+        return any(assumption.private for assumption in self.assumptions)
+
+    @cached_property
+    def breakdown(self) -> Mapping[str, float]:
+        """Yearly cost of one server by part; the parts add up to :attr:`usd_per_year` [USD/year]."""
+        infrastructure = self.facility.infrastructure_usd_per_year(self.power.value)
+        return MappingProxyType(
+            {
+                "server": self.facility.server_usd_per_year(self.price.value),
+                "rack": float(infrastructure.rack),
+                "plant": float(infrastructure.plant),
+                "energy": float(infrastructure.energy),
+            }
+        )
+
+    @property
+    def server_usd_per_year(self) -> float:
+        """Kim's ``Cost_Server``: the server's price over its life [USD/year]."""
+        return self.breakdown["server"]
+
+    @property
+    def infrastructure_usd_per_year(self) -> float:
+        """Kim's ``Cost_Infra``: rack, plant and energy of one server [USD/year]."""
+        return self.breakdown["rack"] + self.breakdown["plant"] + self.breakdown["energy"]
+
+    @property
+    def usd_per_year(self) -> float:
+        """Total cost of one server [USD/year]."""
+        return self.server_usd_per_year + self.infrastructure_usd_per_year
+
+    @property
+    def usd_per_million_tokens(self) -> Array:
+        """Cost of a million tokens at this throughput all year round [USD per 10⁶ tokens]."""
+        return self.usd_per_year / (self.tokens_per_s * SECONDS_PER_YEAR) * 1e6
+
+    def __repr__(self) -> str:
+        served = "given" if self.replicas is None else self.throughput.workload
+        cost = "costs private" if self.private else f"{self.usd_per_year:,.0f} USD/year a server"
+        rate = f"{float(np.max(self.tokens_per_s)):,.0f} tokens/s"
+        return f"Deployment({self.server.key}: {rate} a server ({served}), {cost})"

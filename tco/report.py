@@ -1,0 +1,379 @@
+"""What the shell says: tables and sentences made of results. Nothing here prints or computes."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from hardware_specs import Accelerator, Price, Rent, Server
+from hardware_specs._base import IDENTITY_FIELDS, SourcedSpec, leaves
+from roofline import LLM, PhaseEstimate
+from tco import checked
+from tco.comparison import Comparison
+from tco.defaults import Assumption
+from tco.surface import Surface
+
+WIDTH = 100
+
+
+def table(rows: Iterable[Sequence[str]], *, header: Sequence[str], left: int = 1) -> str:
+    """Align rows under a header; the first `left` columns to the left, the others to the right.
+
+    Parameters
+    ----------
+    rows : iterable of sequence of str
+        As many cells each as `header`.
+    header : sequence of str
+        Column names.
+    left : int
+        Columns of text.
+
+    Examples
+    --------
+    >>> print(table([["qkv", "12"], ["attention", "3"]], header=["operation", "µs"]))
+    operation  µs
+    qkv        12
+    attention   3
+    """
+    lines = [list(header), *map(list, rows)]
+    widths = [max(len(line[i]) for line in lines) for i in range(len(header))]
+    return "\n".join(
+        "  ".join(
+            cell.ljust(width) if i < left else cell.rjust(width)
+            for i, (cell, width) in enumerate(zip(line, widths, strict=True))
+        ).rstrip()
+        for line in lines
+    )
+
+
+def comparison(result: Comparison, *, names: tuple[str, str], reveal: bool = False) -> str:
+    """Say which of two deployments is cheaper, by how much, why, what would change it, and where the inputs come from.
+
+    Parameters
+    ----------
+    result : Comparison
+        Of scalar shape.
+    names : tuple of str
+        What to call A and B.
+    reveal : bool
+        Show private costs.
+    """
+    a, b = names
+    sections = [
+        f"{a} against {b}: {_workload(result)}",
+        _verdict(result, a, b),
+        "Ratios, " + f"{a} / {b}\n" + _indent(_ratios(result)),
+        "Why\n" + _indent(_why(result, a, b)),
+        "What would change it\n" + _indent(_changes(result, a, b)),
+        "Where each input comes from\n" + _indent(_origins(result.assumptions, reveal=reveal)),
+    ]
+    if reveal or not result.private:
+        sections.insert(-1, "Cost of one server\n" + _indent(_costs(result, a, b)))
+    else:
+        sections.append(
+            "Costs of yours are marked private; --reveal shows them and the dollars. Beware: R_SC times a public price "
+            "reveals a private one."
+        )
+    return "\n\n".join(sections)
+
+
+def _workload(result: Comparison) -> str:
+    throughput = result.a.throughput
+    if not isinstance(throughput, PhaseEstimate):
+        return "throughputs as given"
+    words = throughput.workload
+    other = result.b.throughput
+    if isinstance(other, PhaseEstimate) and other.precision != throughput.precision:
+        words += f" against {other.precision.name}"
+    return words
+
+
+def _verdict(result: Comparison, a: str, b: str) -> str:
+    ratio = float(result.ratio)
+    if abs(ratio - 1) < 5e-4:
+        return f"{a} and {b} cost the same per token."
+    cheaper, dearer, saved = (a, b, 1 - ratio) if ratio < 1 else (b, a, 1 - 1 / ratio)
+    return (
+        f"{cheaper} is cheaper: a token costs {saved:.1%} less than on {dearer}.\n"
+        f"TCO ratio {a} / {b} = {ratio:.3f} (below 1, {a} is cheaper), from modelled upper bounds on throughput and the "
+        f"prices below."
+        if isinstance(result.a.throughput, PhaseEstimate)
+        else f"{cheaper} is cheaper: a token costs {saved:.1%} less than on {dearer}.\nTCO ratio {a} / {b} = {ratio:.3f}."
+    )
+
+
+def _ratios(result: Comparison) -> str:
+    rows = [
+        ("R_Th", f"{float(result.r_th):.3f}", "throughput of a server"),
+        ("R_SC", f"{result.r_sc:.3f}", "cost of a server"),
+        ("R_IC", f"{result.r_ic:.3f}", "infrastructure cost of a server: rack, plant, energy"),
+        ("w", f"{result.server_share:.3f}", "the server's share of B's cost"),
+        ("TCO", f"{float(result.ratio):.3f}", "(w·R_SC + (1 − w)·R_IC) / R_Th, Kim Eq. 4"),
+    ]
+    return "\n".join(f"{name:<5} {value}  {meaning}" for name, value, meaning in rows)
+
+
+def _why(result: Comparison, a: str, b: str) -> str:
+    lines = []
+    for name, side in ((a, result.a), (b, result.b)):
+        estimate = side.throughput
+        if not isinstance(estimate, PhaseEstimate):
+            lines.append(f"{name}: {float(side.tokens_per_s):,.0f} tokens/s a server, as given")
+            continue
+        largest = max(estimate.operations, key=lambda operation: float(operation.time_s))
+        lines.append(
+            f"{name}: {float(side.tokens_per_s):,.0f} tokens/s a server ({side.replicas} × "
+            f"{float(estimate.tokens_per_s):,.0f}), {estimate.bound} bound; {largest.name} takes "
+            f"{float(largest.time_s / estimate.time_s):.0%} of {float(estimate.time_s) * 1e3:.3g} ms"
+        )
+    by_cost = result.elasticities
+    lines.append(
+        f"Of {a}'s cost {float(by_cost.r_sc):.0%} is the server and {float(by_cost.r_ic):.0%} its infrastructure: "
+        f"1 % off the server's price takes {float(by_cost.r_sc):.2f} % off the TCO."
+    )
+    return "\n".join(lines)
+
+
+def _changes(result: Comparison, a: str, b: str) -> str:
+    r_th, r_sc, r_ic = float(result.r_th), result.r_sc, result.r_ic
+    throughput = float(result.break_even_throughput)
+    server, infrastructure = result.break_even_server_cost, result.break_even_infrastructure_cost
+    lines = [f"R_Th  {_move(r_th, throughput)}  {a} is cheaper above {throughput:.3f}"]
+    if server is None:
+        lines.append(f"R_SC  no break-even: {a} would lose even if its servers were free ((1 − w)·R_IC ≥ R_Th)")
+    else:
+        lines.append(f"R_SC  {_move(r_sc, float(server))}  {a} is cheaper below {float(server):.3f}")
+    if infrastructure is None:
+        lines.append(f"R_IC  no break-even: {a} would lose even if its infrastructure were free (w·R_SC ≥ R_Th)")
+    else:
+        lines.append(f"R_IC  {_move(r_ic, float(infrastructure))}  {a} is cheaper below {float(infrastructure):.3f}")
+    if float(result.ratio) > 1 and server is not None:
+        discount = float(
+            checked.largest_useful_discount(r_th=r_th, r_sc=r_sc, r_ic=r_ic, server_share=result.server_share)
+        )
+        lines.append(f"A discount of {discount:.1%} on a server of {a} draws level; a larger one is not needed.")
+    elif float(result.ratio) < 1:
+        # B draws level when its own server cost falls until R_SC, taken with B's new share w, makes the ratio 1:
+        # (C_Sv,A + C_If,A)/R_Th = C_Sv,B·(1 − D) + C_If,B.
+        level = result.a.usd_per_year / r_th - result.b.infrastructure_usd_per_year
+        discount = 1 - level / result.b.server_usd_per_year
+        lines.append(
+            f"A discount of {discount:.1%} on a server of {b} draws level."
+            if discount <= 1
+            else f"No discount on servers of {b} draws level: not even free ones."
+        )
+    return "\n".join(lines)
+
+
+def _move(now: float, then: float) -> str:
+    return f"{now:.3f} → {then:.3f} ({then / now - 1:+.0%})"
+
+
+def _costs(result: Comparison, a: str, b: str) -> str:
+    rows = [
+        [part, *(f"{side.breakdown[part]:,.0f}" for side in (result.a, result.b))] for part in result.a.breakdown
+    ]
+    rows.append(["total", *(f"{side.usd_per_year:,.0f}" for side in (result.a, result.b))])
+    rows.append(
+        ["USD per million tokens", *(f"{float(side.usd_per_million_tokens):.4f}" for side in (result.a, result.b))]
+    )
+    return table(rows, header=["USD/year", a, b])
+
+
+def _origins(assumptions: Iterable[Assumption], *, reveal: bool) -> str:
+    lines = []
+    for item in assumptions:
+        value = "private" if item.private and not reveal else f"{item.value:,.6g} {item.unit}".strip()
+        lines.append(f"{item.name}: {value} [{item.origin}]")
+        lines.append(textwrap.fill(item.source, WIDTH - 8, initial_indent="    ", subsequent_indent="    "))
+    return "\n".join(lines)
+
+
+def estimate(result: PhaseEstimate) -> str:
+    """Say how fast a phase can be and what sets it, operation by operation.
+
+    Parameters
+    ----------
+    result : PhaseEstimate
+        Of scalar shape.
+    """
+    total = float(result.time_s)
+    rows = [
+        [
+            operation.name,
+            str(operation.bound),
+            operation.precision,
+            str(operation.layers),
+            f"{float(operation.time_s) * 1e6:,.1f}",
+            f"{float(operation.time_s) / total:.0%}",
+            f"{float(operation.flops) / 1e9:,.1f}",
+            f"{float(operation.bytes) / 1e6:,.1f}",
+            f"{float(operation.intensity):,.1f}",
+        ]
+        for operation in result.operations
+    ]
+    unit = "prompt tokens" if result.phase == "prefill" else "generated tokens"
+    fits = "fits" if bool(result.fits) else "does NOT fit"
+    return "\n\n".join(
+        [
+            f"{result.workload}, on {result.devices} × {result.machine.name} ({result.kind}, an upper bound)",
+            f"{total * 1e3:,.3f} ms, {float(result.tokens_per_s):,.0f} {unit}/s, {float(result.tflops):,.1f} TFLOPS, "
+            f"MFU {float(result.mfu):.1%}, {float(result.intensity):,.1f} FLOP/byte, {result.bound} bound\n"
+            f"memory: {float(result.memory_bytes) / 1e9:,.1f} of {float(result.machine.memory_bytes or 0) / 1e9:,.1f} GB "
+            f"a device for weights and KV cache: {fits}",
+            table(
+                rows,
+                header=["operation", "bound", "precision", "layers", "µs", "share", "GFLOP", "MB", "FLOP/byte"],
+                left=3,
+            ),
+        ]
+    )
+
+
+def surface(result: Surface) -> str:
+    """Write a TCO surface as a table, throughput down (highest first, as it is drawn) and server cost across."""
+    rows = [
+        [f"{throughput:.3g}", *(f"{value:.2f}" for value in line)]
+        for throughput, line in zip(result.r_th[::-1], result.ratio[::-1], strict=True)
+    ]
+    return (
+        f"TCO of A / TCO of B; below 1, A is cheaper. R_IC = {result.r_ic:g}, w = {result.server_share:g}. "
+        f"Down R_Th, across R_SC.\n\n"
+        + table(rows, header=["R_Th \\ R_SC", *(f"{cost:.3g}" for cost in result.r_sc)])
+    )
+
+
+def assumption_json(item: Assumption, *, reveal: bool) -> dict[str, Any]:
+    """Return an assumption as plain data; a private value is null unless revealed."""
+    hidden = item.private and not reveal
+    return {
+        "name": item.name,
+        "value": None if hidden else item.value,
+        "unit": item.unit,
+        "origin": item.origin,
+        "source": item.source,
+        "private": item.private,
+    }
+
+
+def hardware(machines: Iterable[Accelerator], servers: Iterable[Server]) -> str:
+    """List accelerators with their peaks, memory, power and usual server; a dash is a figure that no source gives."""
+    usual = {server.accelerator: server for server in servers if server.standard}
+    rows = []
+    for machine in machines:
+        peaks = machine.peak_tflops
+        server = usual.get(machine.key)
+        rows.append(
+            [
+                machine.key,
+                server.key if server else "-",
+                machine.vendor,
+                *(_number(getattr(peaks, name) if peaks else None) for name in ("bf16", "fp16", "fp8", "fp4")),
+                f"{machine.memory_bytes_per_s / 1e12:,.2f}",
+                f"{machine.memory_bytes / 2**30:,.4g}",
+                _number(machine.tdp_w),
+            ]
+        )
+    return (
+        table(
+            rows,
+            header=["accelerator", "server", "vendor", "bf16", "fp16", "fp8", "fp4", "TB/s", "GiB", "TDP W"],
+            left=3,
+        )
+        + "\n\nDense peaks in TFLOPS; - is a figure that no source gives. `tco hardware NAME` shows everything, with sources."
+    )
+
+
+def llms(models: Iterable[LLM]) -> str:
+    """List models with their size, their shape and whether their phases are modelled."""
+    rows = [
+        [
+            model.key,
+            _modelled(model),
+            f"{model.parameters / 1e9:,.2f}",
+            f"{model.active_parameters / 1e9:,.2f}",
+            str(model.layers),
+            str(model.hidden),
+            f"{model.heads}/{model.kv_heads}",
+            f"{model.kv_bytes_per_token() / 1024:,.1f}",
+            f"{model.max_context:,}",
+        ]
+        for model in models
+    ]
+    header = ["model", "modelled", "10⁹ params", "active", "layers", "hidden", "heads", "KV KiB/token", "context"]
+    return table(rows, header=header, left=2) + (
+        "\n\nKV cache in 16 bits. `tco llms NAME` shows the architecture, with sources."
+    )
+
+
+def _modelled(model: LLM) -> str:
+    if model.moe is not None or model.mla is not None:
+        return "not yet"
+    return f"to {model.sliding_window.window:,}" if model.sliding_window is not None else "yes"
+
+
+def spec(entry: SourcedSpec) -> str:
+    """Show everything that is known of a catalogue entry: each figure, and numbered below them sources and reasons."""
+    rows: list[str] = []
+    sources: list[str] = []
+    notes: list[str] = []
+    known = {field: value for field, value in leaves(entry).items() if not field.startswith("price.")}
+    if isinstance(entry, Server) and entry.price is not None:
+        known["price"] = entry.price
+    for field, value in known.items():
+        if field.split(".")[0] in ("key", "name", "sources", "notes"):
+            continue
+        if field in IDENTITY_FIELDS:
+            rows.append(f"  {field} = {_value(value)}")
+            continue
+        source, note = entry.source(field), entry.note(field)
+        marks = _mark(sources, source) + (f" {_letter(notes, note)}" if note else "")
+        rows.append(f"  {field} = {_value(value)}  {marks}")
+    rows.append("sources")
+    rows += [_hanging(f"[{number}] {text}") for number, text in enumerate(sources, start=1)]
+    if notes:
+        rows.append("notes")
+        rows += [_hanging(f"({chr(ord('a') + number)}) {text}") for number, text in enumerate(notes)]
+    return "\n".join([f"{entry.key}: {entry.name}", *rows])
+
+
+def _mark(texts: list[str], text: str) -> str:
+    if text not in texts:
+        texts.append(text)
+    return f"[{texts.index(text) + 1}]"
+
+
+def _letter(texts: list[str], text: str) -> str:
+    if text not in texts:
+        texts.append(text)
+    return f"({chr(ord('a') + texts.index(text))})"
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, Price | Rent):
+        return _money(value)
+    if isinstance(value, tuple):
+        whole = all(isinstance(item, int) for item in value) and len(value) > 8
+        return f"{value[0]} to {value[-1]}" if whole else "; ".join(map(_value, value))
+    return f"{value:,.10g}" if isinstance(value, float) else str(value)
+
+
+def _money(value: Price | Rent) -> str:
+    unit, amount = ("USD", value.usd) if isinstance(value, Price) else ("USD/h", value.usd_per_h)
+    amounts = dict.fromkeys(f"{amount(end):,.10g}" for end in ("low", "high"))
+    return f"{'-'.join(amounts)} {unit} ({value.basis}, {value.date})" if not value.private else "(private)"
+
+
+def _hanging(text: str) -> str:
+    return textwrap.fill(text, WIDTH, initial_indent="  ", subsequent_indent=" " * 6)
+
+
+def _number(value: float | None) -> str:
+    if value is None:
+        return "-"
+    return f"{value:,.0f}" if value >= 1000 else f"{value:.4g}"
+
+
+def _indent(text: str) -> str:
+    return textwrap.indent(text, "  ")

@@ -1,0 +1,219 @@
+"""Deployments and their comparison: Kim's equation is an exact special case of the absolute costs."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import hardware_specs as hs
+import roofline as rl
+import tco
+from tco.defaults import server_power, server_price
+
+LLAMA = rl.get_llm("llama-3.1-8b")
+H100, GAUDI2 = hs.get("h100-sxm"), hs.get("gaudi-2")
+HLS, DGX = hs.get_server("gaudi-2-hls"), hs.get_server("dgx-h100")
+
+
+def decode(device, **changes):
+    workload = {"batch": 64, "context_tokens": 2048, "precision": "fp8"} | changes
+    return rl.decode(LLAMA, device, **workload)
+
+
+def exact(value):
+    return pytest.approx(value, rel=1e-12)
+
+
+money, power = st.floats(1e3, 1e7), st.floats(500, 39_000)
+facilities = st.builds(
+    tco.Facility,
+    pue=st.floats(1, 3),
+    usd_per_kwh=st.floats(0.01, 2),
+    load=st.floats(0.01, 1),
+    rack_usd=st.floats(0, 1e6),
+    usd_per_watt=st.floats(0, 200),
+    facility_years=st.floats(1, 50),
+    server_years=st.floats(1, 20),
+    discount_rate=st.floats(0, 1),
+)
+
+
+@given(
+    prices=st.tuples(money, money),
+    powers=st.tuples(power, power),
+    rates=st.tuples(st.floats(1, 1e6), st.floats(1, 1e6)),
+    sites=st.tuples(facilities, facilities),
+)
+def test_compare_is_kim_eq4_of_its_own_ratios(prices, powers, rates, sites):
+    # sibling: the absolute model against the ratio formula and each of its inverses, to 1e-12, over random scenarios.
+    a, b = (
+        tco.Deployment(server.replace(price_usd=price, power_w=watts), site, throughput=rate)
+        for server, price, watts, rate, site in zip((HLS, DGX), prices, powers, rates, sites, strict=True)
+    )
+    c = tco.compare(a, b)
+    three = {"r_th": c.r_th, "r_sc": c.r_sc, "r_ic": c.r_ic, "server_share": c.server_share}
+    assert c.ratio == exact(tco.tco_ratio(**three))
+    assert tco.tco_ratio(**(three | {"r_th": c.break_even_throughput})) == exact(1)
+    if c.break_even_server_cost is None:
+        assert c.not_even_free
+    else:
+        assert tco.tco_ratio(**(three | {"r_sc": c.break_even_server_cost})) == pytest.approx(1, rel=1e-9)
+    if c.break_even_infrastructure_cost is not None:
+        assert tco.tco_ratio(**(three | {"r_ic": c.break_even_infrastructure_cost})) == pytest.approx(1, rel=1e-9)
+    back = tco.compare(b, a)
+    assert c.ratio * back.ratio == exact(1)
+    for side in (a, b):
+        assert sum(side.breakdown.values()) == exact(side.usd_per_year)
+        assert side.server_usd_per_year + side.infrastructure_usd_per_year == exact(side.usd_per_year)
+
+
+@given(k=st.floats(0.01, 100))
+def test_prices_times_k_leave_the_ratio_unchanged(k):
+    # property: a currency, or a price level.
+    def scaled(factor):
+        site = tco.Facility(usd_per_kwh=0.02 * factor, rack_usd=100.0 * factor, usd_per_watt=2.0 * factor)
+        a, b = (
+            tco.Deployment(server.replace(price_usd=price * factor, power_w=8e3), site, throughput=rate)
+            for server, price, rate in ((HLS, 1e5, 10.0), (DGX, 2e5, 20.0))
+        )
+        return tco.compare(a, b).ratio
+
+    assert scaled(k) == exact(scaled(1.0))
+
+
+def test_a_machine_against_itself_is_1():
+    a = tco.Deployment(DGX, tco.Facility(), decode(H100))
+    c = tco.compare(a, a)
+    assert c.ratio == c.r_th == c.r_sc == c.r_ic == 1
+
+
+def test_main_job_by_hand():
+    # hand: kit of 8 at 65,000 USD × 1.64; DGX at 269,000; 8 × 600 W × 1.8214; CRF(8 %, 4) and CRF(8 %, 12).
+    a = tco.Deployment(HLS, tco.Facility(), decode(GAUDI2))
+    b = tco.Deployment(DGX, tco.Facility(), decode(H100))
+    c = tco.compare(a, b)
+    short, long = 0.08 / (1 - 1.08**-4), 0.08 / (1 - 1.08**-12)
+    watts = 8 * 600 * 10_200 / 5_600
+    per_watt = 12 * long + 1.25 * 8.760 * 0.0826
+    cost_a = 65_000 * 1.64 * short + watts * per_watt + 5_940 * long / 4
+    cost_b = 269_000 * short + 10_200 * per_watt + 5_940 * long / 3
+    assert a.usd_per_year == exact(cost_a)
+    assert b.usd_per_year == exact(cost_b)
+    assert c.r_th == exact(float(decode(GAUDI2).tokens_per_s / decode(H100).tokens_per_s))
+    assert c.ratio == exact(cost_a / cost_b / float(c.r_th))
+    assert c.r_sc == exact(65 * 1.64 / 269)
+
+
+def test_replicas_fill_the_server():
+    # hand: 8 devices, two to a replica, make 4 replicas.
+    pair = tco.Deployment(DGX, tco.Facility(), decode(H100, tensor_parallel=2))
+    assert pair.replicas == 4
+    assert pair.tokens_per_s == 4 * decode(H100, tensor_parallel=2).tokens_per_s
+
+
+def test_arrays_of_workloads_give_arrays_of_ratios():
+    # property: the array equals the loop, and a break-even that does not exist is NaN there and None for one.
+    batches = np.array([1, 8, 64])
+    a = tco.Deployment(HLS, tco.Facility(), decode(GAUDI2, batch=batches))
+    b = tco.Deployment(DGX, tco.Facility(), decode(H100, batch=batches))
+    c = tco.compare(a, b)
+    loop = [
+        tco.compare(
+            tco.Deployment(HLS, tco.Facility(), decode(GAUDI2, batch=batch)),
+            tco.Deployment(DGX, tco.Facility(), decode(H100, batch=batch)),
+        )
+        for batch in batches
+    ]
+    np.testing.assert_allclose(c.ratio, [one.ratio for one in loop], rtol=1e-13)
+    np.testing.assert_allclose(c.break_even_server_cost, [one.break_even_server_cost for one in loop], rtol=1e-13)
+    assert c.ratio.shape == (3,)
+
+
+def test_not_even_free_is_none_and_a_flag():
+    # hand: infrastructure of A alone outweighs B's whole cost at a hundredth of its throughput.
+    a = tco.Deployment(HLS, tco.Facility(), throughput=100.0)
+    b = tco.Deployment(DGX, tco.Facility(), throughput=10_000.0)
+    c = tco.compare(a, b)
+    assert c.break_even_server_cost is None
+    assert c.not_even_free
+    many = tco.compare(tco.Deployment(HLS, tco.Facility(), throughput=[100.0, 9_000.0]), b)
+    assert np.isnan(many.break_even_server_cost).tolist() == [True, False]
+
+
+def test_a_server_share_is_not_multiplied_again():
+    # property: a price that already is a share of a server takes no further factor (design, "What settles the rest").
+    bare = DGX.replace(price=None)
+    share_only = H100.replace(prices=[price for price in H100.prices if price.basis == "server-share"])
+    assert server_price(bare, share_only).value == 8 * 33_600
+    chip_only = H100.replace(prices=[price for price in H100.prices if price.basis == "street"])
+    assert server_price(bare, chip_only).value == pytest.approx(8 * 25_000 * 1.64)
+    assert "low end of 25,000-30,678 USD" in server_price(bare, chip_only).source
+    assert server_price(bare, chip_only).origin == "derived"
+    assert server_price(DGX, H100).origin == "published"
+
+
+def test_an_unknown_price_or_power_is_an_error_and_never_zero():
+    for key in hs.server_names():
+        server = hs.get_server(key)
+        accelerator = hs.get(server.accelerator)
+        for rule in (server_price, server_power):
+            try:
+                assert rule(server, accelerator).value > 0
+            except hs.UnknownValueError as error:
+                assert key in str(error)
+                assert "give p" in str(error)
+
+
+@pytest.mark.parametrize(
+    ("left", "right", "message"),
+    [
+        (decode(GAUDI2), rl.prefill(LLAMA, H100, prompt_tokens=2048), "unlike phases: decode against prefill"),
+        (decode(GAUDI2), rl.decode(rl.get_llm("qwen3-8b"), H100, batch=64, context_tokens=2048), "unlike models"),
+        (decode(GAUDI2), decode(H100, context_tokens=1024), "context tokens differ"),
+    ],
+)
+def test_unlike_workloads_are_refused(left, right, message):
+    a = tco.Deployment(HLS, tco.Facility(), left)
+    b = tco.Deployment(DGX, tco.Facility(), right)
+    with pytest.raises(ValueError, match=message):
+        tco.compare(a, b)
+
+
+def test_batch_and_precision_may_differ():
+    # hand: each machine at its best (Kim II-B).
+    a = tco.Deployment(HLS, tco.Facility(), decode(GAUDI2, batch=32))
+    b = tco.Deployment(DGX, tco.Facility(), decode(H100, precision="bf16"))
+    assert tco.compare(a, b).ratio > 0
+
+
+@pytest.mark.parametrize(
+    ("server", "throughput", "message"),
+    [
+        (DGX, decode(GAUDI2), "throughput is of gaudi-2, but server dgx-h100 holds h100-sxm"),
+        (DGX, 0, "throughput = 0 is not accepted"),
+        (DGX, -5.0, "throughput = -5 is not accepted"),
+        (DGX, "fast", "throughput = 'fast' is not accepted"),
+        (DGX.replace(accelerators=1), decode(H100, tensor_parallel=2), "needs 2 devices, but server dgx-h100 has 1"),
+        (DGX, decode(H100, batch=4096), "a batch of 4,096 sequences .* What would fit: a batch of 284"),
+    ],
+)
+def test_bad_deployments(server, throughput, message):
+    with pytest.raises(ValueError, match=message):
+        tco.Deployment(server, tco.Facility(), throughput)
+
+
+def test_private_costs_stay_out_of_every_repr():
+    # property: whatever the user gave is used, and shown nowhere.
+    secrets = {"price_usd": 123_457.0, "power_w": 7_531.0}
+    site = tco.Facility(usd_per_kwh=0.0713, rack_usd=54_321.0)
+    a = tco.Deployment(HLS.replace(**secrets), site, decode(GAUDI2))
+    b = tco.Deployment(DGX, tco.Facility(), decode(H100))
+    c = tco.compare(a, b)
+    shown = " ".join(map(repr, (a, b, c, a.server, a.facility, a.assumptions, c.assumptions)))
+    for secret in ("123457", "123,457", "7531", "7,531", "0.0713", "54321", "54,321", f"{a.usd_per_year:,.0f}"):
+        assert secret not in shown, secret
+    assert a.private
+    assert not b.private
+    assert a.price.value == 123_457.0

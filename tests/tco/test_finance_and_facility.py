@@ -1,0 +1,142 @@
+"""Capital recovery, and what a datacentre charges a server."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import hardware_specs as hs
+import tco
+from tco import finance
+from tco.facility import FACILITY_SOURCES, infrastructure_usd_per_year, servers_per_rack
+
+
+def crf(rate, years):
+    return finance.capital_recovery_factor(rate=rate, years=years)
+
+
+def test_published_capital_recovery_factors():
+    # published: facts/tco.md T0, CRF(5 %, 10) and CRF(8 %, 4), ten digits.
+    assert round(float(crf(0.05, 10)), 10) == 0.1295045750
+    assert round(float(crf(0.08, 4)), 10) == 0.3019208045
+
+
+@given(rate=st.floats(1e-6, 1), years=st.integers(1, 40))
+def test_payments_discounted_back_are_the_capital(rate, years):
+    # property: Σ CRF/(1+r)^t = 1.
+    present = sum(crf(rate, years) / (1 + rate) ** t for t in range(1, years + 1))
+    assert present == pytest.approx(1, rel=1e-9)
+
+
+def test_rate_zero_and_near_zero_are_straight_line():
+    # hand: 1/n, without a jump or a NaN between, in one array.
+    rates = np.array([0, 1e-300, 1e-16, 1e-12, 1e-9])
+    np.testing.assert_allclose(crf(rates, 25), 1 / 25, rtol=2e-8)
+
+
+def test_infrastructure_by_hand():
+    # hand: 40 kW rack, 10.2 kW server: n = 3; the design note's formula, term by term.
+    cost = tco.Facility(
+        pue=1.25,
+        usd_per_kwh=0.08,
+        rack_power_kw=40.0,
+        rack_usd=60_000.0,
+        usd_per_watt=12.0,
+        facility_years=12,
+        server_years=4,
+        discount_rate=0.08,
+    ).infrastructure_usd_per_year(10_200)
+    factor = 0.08 / (1 - 1.08**-12)
+    assert cost.rack == pytest.approx(60_000 * factor / 3, rel=1e-12)
+    assert cost.plant == pytest.approx(12 * 10_200 * factor, rel=1e-12)
+    assert cost.energy == pytest.approx(10.2 * 1.25 * 8760 * 0.08, rel=1e-12)
+
+
+@given(power=st.floats(100, 40_000), cap=st.floats(0.5, 1))
+def test_a_lower_power_never_costs_more(power, cap):
+    # property: Kim II-A, the benefit of lower power is twofold; rack, plant and energy each fall or stay.
+    facility = tco.Facility()
+    high, low = facility.infrastructure_usd_per_year(power), facility.infrastructure_usd_per_year(power * cap)
+    assert all(after <= before for after, before in zip(low, high, strict=True))
+
+
+def test_the_pure_functions_broadcast():
+    # property: the array equals the loop.
+    powers = np.array([5_000.0, 10_200.0, 20_000.0])
+    rest = {
+        "rack_power_w": 40_000.0,
+        "rack_usd": 60_000.0,
+        "usd_per_watt": 12.0,
+        "facility_years": 12.0,
+        "discount_rate": 0.08,
+        "load": 0.75,
+        "pue": 1.25,
+        "usd_per_kwh": 0.08,
+    }
+    whole = infrastructure_usd_per_year(server_power_w=powers, **rest)
+    loop = [infrastructure_usd_per_year(server_power_w=float(power), **rest) for power in powers]
+    np.testing.assert_allclose(np.transpose(whole), loop, rtol=1e-14)
+    np.testing.assert_array_equal(servers_per_rack(rack_power_w=40_000.0, server_power_w=powers), [8, 3, 2])
+
+
+def test_a_server_bigger_than_its_rack_is_refused():
+    with pytest.raises(ValueError, match=r"rack_power_kw is too small: a server of 120 kW .* at least 120"):
+        tco.Facility().infrastructure_usd_per_year(120_000)
+
+
+def test_every_default_has_a_source():
+    # property: none is left out, and none is explained that does not exist.
+    assert set(FACILITY_SOURCES) == set(tco.Facility.model_fields)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("pue", 0.9),
+        ("pue", 125),
+        ("usd_per_kwh", -0.01),
+        ("usd_per_kwh", 82.6),
+        ("load", 1.7),
+        ("rack_power_kw", -40.7),
+        ("discount_rate", 8),
+        ("server_years", -4.3),
+        ("rack_usd", math.nan),
+        ("rack_usd", math.inf),
+        ("usd_per_watt", "12"),
+        ("usd_per_watt", True),
+    ],
+)
+def test_bad_fields_are_named_and_their_private_value_is_not_shown(field, value):
+    with pytest.raises(ValueError, match=field) as error:
+        tco.Facility(**{field: value})
+    assert "should" in str(error.value)
+    assert str(value) not in str(error.value).replace("1 validation error", "")
+
+
+def test_unknown_field_offers_a_close_name():
+    with pytest.raises(ValueError, match="did you mean usd_per_kwh"):
+        tco.Facility(usd_per_kw=0.1)
+
+
+def test_repr_masks_what_the_user_gave():
+    assert "0.0731" not in repr(tco.Facility(usd_per_kwh=0.0731))
+    assert "(private)" in repr(tco.Facility(usd_per_kwh=0.0731))
+    assert "1.25" in repr(tco.Facility())
+
+
+def test_a_facility_survives_json():
+    facility = tco.Facility(pue=1.1)
+    assert tco.Facility.model_validate_json(facility.model_dump_json()) == facility
+
+
+def test_the_derived_power_rule_is_the_dgx_h100(shared):
+    # published: facts/tco.md T9, chip-to-server power of the H100, 1.8214; and it gives the DGX H100's own power back.
+    from tco.defaults import SERVER_TO_CHIPS_POWER
+
+    assert "1.8214" in (shared / "facts" / "tco.md").read_text(encoding="utf-8")
+    assert round(SERVER_TO_CHIPS_POWER, 4) == 1.8214
+    assert SERVER_TO_CHIPS_POWER * 8 * hs.get("h100-sxm").tdp_w == pytest.approx(hs.get_server("dgx-h100").power_w)
