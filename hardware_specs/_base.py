@@ -10,12 +10,12 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
-    ModelWrapValidatorHandler,
     PlainSerializer,
     PlainValidator,
     ValidationError,
     model_validator,
 )
+from pydantic.functional_validators import ModelWrapValidatorHandler  # in `pydantic` itself only from 2.8
 from pydantic_core import PydanticCustomError
 
 from hardware_specs.errors import UnknownNameError, UnknownValueError, did_you_mean
@@ -95,7 +95,11 @@ def _texts(value: object) -> Texts:
     return value if isinstance(value, Texts) else Texts(value)
 
 
-FrozenTexts = Annotated[Mapping[str, str], PlainValidator(_texts), PlainSerializer(dict, return_type=dict[str, str])]
+def _as_dict(texts: Mapping[str, str]) -> dict[str, str]:
+    return dict(texts)
+
+
+FrozenTexts = Annotated[Mapping[str, str], PlainValidator(_texts), PlainSerializer(_as_dict)]
 """Field type of `sources` and `notes`: any mapping of texts goes in, an immutable one comes out."""
 
 

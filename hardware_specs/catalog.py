@@ -54,7 +54,7 @@ def _parse_toml(label: str, text: str) -> dict[str, Any]:
 
     try:
         return tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except ValueError as error:  # TOMLDecodeError, or an integer of thousands of digits
         raise CatalogError(f"{label}: not valid TOML: {error}") from None
 
 
@@ -70,7 +70,9 @@ def _parse_json(label: str, text: str) -> dict[str, Any]:
 
     try:
         tables = json.loads(text, object_pairs_hook=once)
-    except json.JSONDecodeError as error:
+    except CatalogError:
+        raise
+    except ValueError as error:
         raise CatalogError(f"{label}: not valid JSON: {error}") from None
     if not isinstance(tables, dict):
         raise CatalogError(f"{label}: should hold one table per machine")

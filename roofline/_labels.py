@@ -1,13 +1,14 @@
-"""Labels of points that keep off each other, off markers and lines, and inside their axes, at every size of the figure."""
+"""Labels of points that keep off each other, off markers and lines, and inside their axes, at any size of figure."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from matplotlib.artist import Artist, allow_rasterization
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.backend_bases import RendererBase
 from matplotlib.legend import Legend
@@ -75,7 +76,7 @@ def best_box(
     )
     covered = overlap.prod(axis=2).sum(axis=1)
     within = (lines[None] > boxes[:, None, :2]).all(axis=2) & (lines[None] < boxes[:, None, 2:]).all(axis=2)
-    crosses = within.any(axis=1)
+    crosses = np.any(within, axis=1)
     # To cover or to leave costs more than any distance; to cross a line as much as three heights of distance.
     cost = reach * (100 * outside / height + 100 * covered / (width * height)) + 3 * height * crosses + radius
     left, bottom, right, top = boxes[int(cost.argmin())]
@@ -110,8 +111,8 @@ class LabelPlacer(Artist):
 
     def __init__(self, ax: Axes) -> None:
         super().__init__()
+        self._ax = ax
         self._labels: list[_Label] = []
-        self._bare: list[tuple[tuple[float, float], float]] = []
         self._avoid: list[Text | Legend] = []
         self._lines: list[npt.NDArray[np.float64]] = []
         self.set_zorder(5)  # below the labels, so it is drawn before them
@@ -134,8 +135,7 @@ class LabelPlacer(Artist):
         marker_points : float
             Diameter of the point's marker, which every label keeps clear of [pt].
         """
-        assert self.axes is not None  # noqa: S101, set by add_artist
-        note = self.axes.annotate(
+        note = self._ax.annotate(
             text,
             point,
             xytext=(0, 0),
@@ -163,15 +163,15 @@ class LabelPlacer(Artist):
 
     def draw(self, renderer: RendererBase) -> None:
         """Place the labels for the size that the figure has now."""
-        ax = self.axes
-        if not self.get_visible() or ax is None:
+        ax = self._ax
+        if not self.get_visible():
             return
-        pixels = ax.get_figure().dpi / 72  # type: ignore[union-attr]  # an axes in an artist's draw has a figure
+        pixels = float(np.asarray(renderer.points_to_pixels(1.0), dtype=np.float64))
         anchors = [ax.transData.transform(label.note.xy) for label in self._labels]
         taken = [_around(xy, label.marker_points / 2 * pixels) for xy, label in zip(anchors, self._labels, strict=True)]
-        taken += [artist.get_window_extent(renderer).extents for artist in self._avoid]
+        taken += [np.asarray(artist.get_window_extent(renderer).extents) for artist in self._avoid]
         lines = self._places_on_lines(step=4 * pixels)
-        inside = tuple(ax.get_window_extent(renderer).extents)
+        axes = ax.get_window_extent(renderer)
         pad = 2 * pixels
         for (x, y), label in zip(anchors, self._labels, strict=True):
             extent = Text.get_window_extent(label.note, renderer)
@@ -179,7 +179,7 @@ class LabelPlacer(Artist):
                 anchor=(x, y),
                 size=(extent.width + 2 * pad, extent.height + 2 * pad),
                 clearance=label.marker_points / 2 * pixels,
-                inside=inside,
+                inside=(axes.x0, axes.y0, axes.x1, axes.y1),
                 taken=np.asarray(taken).reshape(-1, 4),
                 lines=lines,
             )
@@ -193,11 +193,10 @@ class LabelPlacer(Artist):
 
     def _places_on_lines(self, step: float) -> npt.NDArray[np.float64]:
         """Sample the lines every few pixels, in pixels."""
-        assert self.axes is not None  # noqa: S101, set by add_artist
         places = [np.empty((0, 2))]
         for line in self._lines:
-            xy = self.axes.transData.transform(line)
-            for start, end in zip(xy[:-1], xy[1:], strict=True):
+            xy = self._ax.transData.transform(line)
+            for start, end in pairwise(xy):
                 count = int(min(np.hypot(*(end - start)) / step, 2000)) + 2
                 places.append(start + np.linspace(0, 1, count)[:, None] * (end - start))
         return np.concatenate(places)
@@ -207,18 +206,27 @@ def _around(xy: npt.NDArray[np.float64], radius: float) -> npt.NDArray[np.float6
     return np.array([xy[0] - radius, xy[1] - radius, xy[0] + radius, xy[1] + radius])
 
 
-def subtitle(ax: Axes, text: str) -> Text:
-    """Add a line of small print between the axes and its title.
+def heading(ax: Axes, title: str, *small_print: str) -> Text:
+    """Give an axes a title, and lines of small print between the two.
 
     Parameters
     ----------
     ax : Axes
-        Whose title has room for it: ``set_title(..., pad=TITLE_PAD)``.
-    text : str
-        Taken literally.
+        What is headed.
+    title : str
+        Taken literally: a ``$`` does not start a formula.
+    *small_print : str
+        One per line, taken literally; empty ones are left out.
+
+    Returns
+    -------
+    Text
+        The small print.
     """
+    lines = [line for line in small_print if line]
+    ax.set_title(title, loc="left", fontsize=11, pad=7 + 12 * len(lines), parse_math=False)
     return ax.annotate(
-        text,
+        "\n".join(lines),
         (0, 1),
         xycoords="axes fraction",
         xytext=(0, 5),
@@ -227,9 +235,5 @@ def subtitle(ax: Axes, text: str) -> Text:
         color="#444444",
         va="bottom",
         parse_math=False,
-        gid="subtitle",
+        gid="small print",
     )
-
-
-TITLE_PAD = 19.0
-"""Distance of a title from its axes that leaves room for :func:`subtitle` [pt]."""

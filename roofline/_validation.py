@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from array_api_compat import is_array_api_obj, is_numpy_array
 
-from roofline._arrays import Array
+from roofline._arrays import Array, namespace
 
 
 def number(
@@ -72,8 +72,8 @@ def number(
         raise _refused(field, low, accepted)
     if at_most is not None and bool(high > at_most):
         raise _refused(field, high, accepted)
-    if whole and bool((array % 1 != 0).any()):
-        raise _refused(field, array[array % 1 != 0] if array.shape else array, accepted)
+    if whole and bool((broken := namespace(array).floor(array) != array).any()):
+        raise _refused(field, array[broken] if array.shape else array, accepted)
     return array
 
 

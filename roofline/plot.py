@@ -1,7 +1,7 @@
 """Pictures of phase estimates: the roofline with a phase's operations on it, and the bars of their times.
 
-Each function takes ``ax=None`` and returns the matplotlib ``Axes`` that it drew on, so panels are the caller's to arrange.
-It first decides what to draw (:func:`plan_roofline`, numbers without a pixel) and then draws it.
+Each function takes ``ax=None`` and returns the matplotlib ``Axes`` that it drew on, so panels are the caller's to
+arrange. It first decides what to draw (:func:`plan_roofline`, numbers without a pixel) and then draws it.
 """
 
 from __future__ import annotations
@@ -14,14 +14,12 @@ from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
-import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
-from matplotlib.text import Text
 from matplotlib.ticker import FuncFormatter, NullFormatter
 
 from hardware_specs import number_format
-from roofline._labels import FONT_POINTS, TITLE_PAD, LabelPlacer, subtitle
+from roofline._labels import FONT_POINTS, LabelPlacer, heading
 from roofline.phases import OperationEstimate, PhaseEstimate
 
 PHASE_COLOURS: Mapping[str, str] = MappingProxyType({"prefill": "#1f5fa8", "decode": "#d3650b"})
@@ -269,14 +267,11 @@ def roofline(
     placer.keep_off(
         ax.legend(handles=handles, loc="upper left", fontsize=FONT_POINTS, framealpha=0.9, borderaxespad=0.3)
     )
-    ax.set_title(
+    heading(
+        ax,
         title if title is not None else _device(plan.devices, plan.machine),
-        loc="left",
-        fontsize=11,
-        pad=TITLE_PAD,
-        parse_math=False,
+        *_small_print(plan, estimates),
     )
-    subtitle(ax, _small_print(plan, estimates))
     return ax
 
 
@@ -389,15 +384,14 @@ def _colours(estimates: Sequence[PhaseEstimate]) -> list[Any]:
     return colours
 
 
-def _small_print(plan: RooflinePlan, estimates: Sequence[PhaseEstimate]) -> str:
-    """Say what the areas mean and what the picture leaves out."""
+def _small_print(plan: RooflinePlan, estimates: Sequence[PhaseEstimate]) -> tuple[str, str]:
+    """Say what is drawn, what the areas mean, and what the picture leaves out."""
     of = [f"{estimate.llm.name} in {estimate.precision.name}, {estimate.kind}" for estimate in estimates]
-    parts = [", ".join(dict.fromkeys(of)), "area and %: share of the phase's time"]
-    parts += [
-        f"{_WORDS.get(name, name)} not shown: link traffic only, up to {_percent(share)}"
-        for name, share in plan.left_out
-    ]
-    return "; ".join(parts)
+    missing = [f"{_WORDS.get(name, name)} (link only, up to {_percent(share)})" for name, share in plan.left_out]
+    return (
+        f"{', '.join(dict.fromkeys(of))}; area and %: share of the phase's time",
+        f"without {', '.join(missing)}" if missing else "",
+    )
 
 
 def _names(estimates: Sequence[PhaseEstimate], labels: Sequence[str] | None) -> list[str]:
@@ -506,11 +500,11 @@ def time_breakdown(*estimates: PhaseEstimate, ax: Axes | None = None, labels: Se
         for row, (start, width, total_s) in enumerate(zip(starts, widths, totals, strict=True)):
             if width >= 0.09 * totals.max() * scale:  # narrower ones have no room for text
                 share = _percent(width / (total_s * scale))
-                place = {"ha": "center", "va": "center", "fontsize": FONT_POINTS, "color": _ink(colour)}
+                place: dict[str, Any] = {"ha": "center", "va": "center", "fontsize": FONT_POINTS, "color": _ink(colour)}
                 ax.text(start + width / 2, row, share, **place)
         starts = starts + widths
     for row, whole in enumerate(starts):
-        note = {"xytext": (4, 0), "textcoords": "offset points", "va": "center", "fontsize": 9}
+        note: dict[str, Any] = {"xytext": (4, 0), "textcoords": "offset points", "va": "center", "fontsize": 9}
         ax.annotate(f"{_digits(whole)} {unit}", (whole, row), **note)
     ax.set_yticks(range(len(estimates)), names, fontsize=9, parse_math=False)
     ax.set_ylim(len(estimates) - 0.5, -0.5)
@@ -522,7 +516,7 @@ def time_breakdown(*estimates: PhaseEstimate, ax: Axes | None = None, labels: Se
     ax.legend(
         loc="lower left",
         bbox_to_anchor=(0.0, 1.0),
-        ncols=4,
+        ncols=len(operations),
         fontsize=FONT_POINTS,
         frameon=False,
         borderaxespad=0.2,

@@ -238,6 +238,18 @@ def test_memory_in_bytes(key, nbytes):
     assert hs.get(key).memory_bytes == pytest.approx(nbytes, rel=1e-12)
 
 
+def test_links_count_one_direction():
+    """Published: headline figures of 900, 1800 and 896 GB/s are of both directions."""
+    speeds = [hs.get(key).scale_up_bytes_per_s for key in ("h100-sxm", "b200", "mi300x")]
+    assert speeds == [450e9, 900e9, 448e9]
+
+
+def test_prices_carry_their_own_source():
+    h100 = hs.get("h100-sxm")
+    assert h100.source("prices") == "; ".join(price.source for price in h100.prices)
+    assert hs.get_server("dgx-h100").source("price.low_usd") == hs.get_server("dgx-h100").price.source
+
+
 # -- consistency -------------------------------------------------------------------------------------------------------
 
 

@@ -128,6 +128,8 @@ def test_a_byte_order_mark_does_not_matter(tmp_path):
         (MINIMAL + "kind = 'x'\n", ["my_chips.toml: not valid TOML:", "line 6"]),
         (MINIMAL + "[my-chip.memory]\n", ["my_chips.toml: not valid TOML:", "line 6"]),
         ("[my-chip\n", ["my_chips.toml: not valid TOML:", "line 1"]),
+        ("n = " + "9" * 5000, ["my_chips.toml: not valid TOML:"]),
+        (MINIMAL + "[my-chip.memry]\na = 1\n", ["line 6: [my-chip] memry: unknown field; did you mean memory?"]),
     ],
 )
 def test_messages_name_file_entry_field_and_what_is_accepted(write, text, messages):

@@ -180,6 +180,13 @@ def test_entries_survive_every_round_trip(entry):
         assert other.model_dump_json() == entry.model_dump_json()
 
 
+def test_texts_read_like_a_dict():
+    sources = hs.get_rack("air-40kw").sources
+    assert repr(sources) == repr(dict(sources))
+    assert "tdp_w" not in sources
+    assert len(sources) == 1
+
+
 # -- replace -----------------------------------------------------------------------------------------------------------
 
 

@@ -1,0 +1,1 @@
+"""What is timed: run with ``python -m benchmarks``. Figures are ratios within one run, so machines do not matter."""
