@@ -16,4 +16,6 @@ def run(*, quick: bool) -> None:
     surface = best_s(lambda: tco.surface(r_th=r_th, r_sc=r_sc), repeats=repeats)
     outer = best_s(lambda: np.multiply.outer(r_th, r_sc), repeats=repeats)
     print(f"TCO surface ({side * side:,} cells)")
-    print(f"  {side * side / surface / 1e6:,.0f} million cells/s   {surface / outer:.2f} × np.multiply.outer of that size")
+    print(
+        f"  {side * side / surface / 1e6:,.0f} million cells/s   {surface / outer:.2f} × np.multiply.outer of that size"
+    )

@@ -113,6 +113,7 @@ class LabelPlacer(Artist):
         super().__init__()
         self._ax = ax
         self._labels: list[_Label] = []
+        self._points: list[tuple[tuple[float, float], float]] = []
         self._avoid: list[Text | Legend] = []
         self._lines: list[npt.NDArray[np.float64]] = []
         self.set_zorder(5)  # below the labels, so it is drawn before them
@@ -120,9 +121,15 @@ class LabelPlacer(Artist):
         ax.add_artist(self)
 
     def label(
-        self, text: str, point: tuple[float, float], *, colour: Any = "black", marker_points: float = 7.0
+        self,
+        text: str,
+        point: tuple[float, float],
+        *,
+        colour: Any = "black",
+        marker_points: float = 7.0,
+        leader: bool = True,
     ) -> Annotation:
-        """Label a point, with a leader line that shows where the label stands off.
+        """Label a point.
 
         Parameters
         ----------
@@ -134,7 +141,10 @@ class LabelPlacer(Artist):
             Of the text and the leader line.
         marker_points : float
             Diameter of the point's marker, which every label keeps clear of [pt].
+        leader : bool
+            Whether a line joins the two where the label stands off.
         """
+        line = {"arrowstyle": "-", "color": colour, "linewidth": 0.7, "shrinkA": 0, "shrinkB": 0}
         note = self._ax.annotate(
             text,
             point,
@@ -145,8 +155,8 @@ class LabelPlacer(Artist):
             fontsize=FONT_POINTS,
             color=colour,
             zorder=6,
-            bbox={"boxstyle": "square,pad=0.12", "facecolor": "white", "edgecolor": "none", "alpha": 0.85},
-            arrowprops={"arrowstyle": "-", "color": colour, "linewidth": 0.7, "shrinkA": 0, "shrinkB": 0},
+            bbox={"boxstyle": "square,pad=0.12", "facecolor": "white", "edgecolor": "none", "alpha": 0.92},
+            arrowprops=line if leader else None,
             parse_math=False,
         )
         note.set_in_layout(False)
@@ -156,6 +166,10 @@ class LabelPlacer(Artist):
     def keep_off(self, *artists: Text | Legend) -> None:
         """Keep labels off other texts and legends."""
         self._avoid.extend(artists)
+
+    def keep_off_point(self, point: tuple[float, float], *, marker_points: float = 7.0) -> None:
+        """Keep labels off a point that has none of its own, such as an arrow's head; arguments as for :meth:`label`."""
+        self._points.append((point, marker_points))
 
     def keep_off_line(self, points: npt.ArrayLike) -> None:
         """Keep labels off a line where there is room: shape ``(n, 2)``, in data coordinates."""
@@ -169,6 +183,7 @@ class LabelPlacer(Artist):
         pixels = float(np.asarray(renderer.points_to_pixels(1.0), dtype=np.float64))
         anchors = [ax.transData.transform(label.note.xy) for label in self._labels]
         taken = [_around(xy, label.marker_points / 2 * pixels) for xy, label in zip(anchors, self._labels, strict=True)]
+        taken += [_around(ax.transData.transform(point), size / 2 * pixels) for point, size in self._points]
         taken += [np.asarray(artist.get_window_extent(renderer).extents) for artist in self._avoid]
         lines = self._places_on_lines(step=4 * pixels)
         axes = ax.get_window_extent(renderer)

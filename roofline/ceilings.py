@@ -11,10 +11,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hardware_specs import Accelerator, number_format
+from hardware_specs import Accelerator, UnsupportedFormatError, number_format
 from roofline._arrays import Array, maximum
 from roofline.operations import Operation
-from roofline.precision import PrecisionPolicy
+from roofline.precision import POLICY_NAMES, PrecisionPolicy, policy
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,6 +71,18 @@ class Machine:
             )
         return self.flops_per_s[engine]
 
+    def require_link(self) -> Array:
+        """Bandwidth of the scale-up link in one direction [byte/s].
+
+        Raises
+        ------
+        ValueError
+            The machine gives none.
+        """
+        if self.link_bytes_per_s is None:
+            raise ValueError(f"{self.name} gives no link_bytes_per_s, which tensor parallelism needs")
+        return self.link_bytes_per_s
+
 
 def machine(device: Accelerator | Machine, precision: PrecisionPolicy, *, devices: int = 1) -> Machine:
     """Return the rates of a device that a precision policy needs.
@@ -104,13 +116,16 @@ def machine(device: Accelerator | Machine, precision: PrecisionPolicy, *, device
     if isinstance(device, Machine):
         for name in formats:
             device.peak_flops(name)
-        if devices > 1 and device.link_bytes_per_s is None:
-            raise ValueError(f"{device.name} gives no link_bytes_per_s, which tensor_parallel = {devices} needs")
+        if devices > 1:
+            device.require_link()
         return device
-    rates: dict[str, Array] = {}
-    for name in sorted(formats):
-        engine = number_format(name).engine
-        rates[engine or name] = device.peak_flops(name)
+    try:
+        rates = {number_format(name).engine or name: device.peak_flops(name) for name in sorted(formats)}
+    except UnsupportedFormatError as lacking:
+        raise UnsupportedFormatError(
+            f"{lacking}. Precision {precision.name} needs {' and '.join(sorted(formats))}; "
+            f"{device.key} can run {', '.join(runnable_policies(device)) or 'none of the policies'}"
+        ) from None
     return Machine(
         name=device.name,
         flops_per_s=rates,
@@ -118,6 +133,32 @@ def machine(device: Accelerator | Machine, precision: PrecisionPolicy, *, device
         memory_bytes=device.memory_bytes,
         link_bytes_per_s=device.scale_up_bytes_per_s if devices > 1 else None,
     )
+
+
+def runnable_policies(device: Accelerator | Machine) -> list[str]:
+    """Name the precision policies whose matrix rates a device has.
+
+    Parameters
+    ----------
+    device : Accelerator or Machine
+        One device.
+
+    Examples
+    --------
+    >>> import hardware_specs as hs
+    >>> runnable_policies(hs.get("a100-sxm-80gb"))
+    ['bf16', 'fp16', 'w8a16', 'w4a16']
+    """
+    runnable = []
+    for name in POLICY_NAMES:
+        formats = policy(name)
+        try:
+            for needed in (formats.compute, formats.attention, formats.head):
+                device.peak_flops(needed)
+        except ValueError:
+            continue
+        runnable.append(name)
+    return runnable
 
 
 def ceiling_times_s(operation: Operation, machine: Machine, *, devices: int = 1) -> dict[str, Array]:
@@ -139,7 +180,7 @@ def ceiling_times_s(operation: Operation, machine: Machine, *, devices: int = 1)
     """
     times: dict[str, Array] = {}
     if operation.kind == "collective":
-        times["link"] = operation.link_bytes / (devices * machine.link_bytes_per_s)
+        times["link"] = operation.link_bytes / (devices * machine.require_link())
         return times
     times["matrix"] = operation.flops / (devices * machine.peak_flops(operation.precision))
     times["memory"] = operation.bytes / (devices * machine.memory_bytes_per_s)
@@ -182,7 +223,7 @@ def sum_by_ceiling(times: Iterable[Mapping[str, Array]]) -> dict[str, Array]:
     return totals
 
 
-def slowest_ceiling(times: Mapping[str, Array]) -> np.ndarray:
+def slowest_ceiling(times: Mapping[str, Array]) -> Array:
     """Name the ceiling of the largest time, element by element; the first named wins a tie.
 
     Parameters

@@ -39,9 +39,7 @@ def gemm_flops(*, m: Array, k: Array, n: Array) -> Array:
     return 2 * m * k * n
 
 
-def gemm_bytes(
-    *, m: Array, k: Array, n: Array, input_bytes: Array, weight_bytes: Array, output_bytes: Array
-) -> Array:
+def gemm_bytes(*, m: Array, k: Array, n: Array, input_bytes: Array, weight_bytes: Array, output_bytes: Array) -> Array:
     """Least memory traffic of an (M×K)·(K×N) product: each matrix crosses once [byte].
 
     Parameters
@@ -220,7 +218,8 @@ def roofline_time_s(*, flops: Array, bytes: Array, flops_per_s: Array, bytes_per
     return maximum(flops / flops_per_s, bytes / bytes_per_s)
 
 
-# ------------------------------------------------------------------------------------------------------------- Kim et al.
+# ------------------------------------------------------------------------------------------------------------- Kim et
+# al.
 
 
 def kim_linear_constant(*, mlp_ratio: Array, gqa_group: Array) -> Array:
@@ -247,9 +246,7 @@ def kim_linear_constant(*, mlp_ratio: Array, gqa_group: Array) -> Array:
     return 3 * a + 2 + 2 / g
 
 
-def kim_eq5(
-    *, tokens: Array, hidden: Array, layers: Array, mlp_ratio: Array, gqa_group: Array, vocab: Array
-) -> Array:
+def kim_eq5(*, tokens: Array, hidden: Array, layers: Array, mlp_ratio: Array, gqa_group: Array, vocab: Array) -> Array:
     """FLOPs of a Llama forward pass over one sequence (Kim Eq. 5, equal to Eq. 6).
 
     Matrix products only, the causal half of attention, the LM head at every position, and ``H·d = h``.
@@ -309,8 +306,8 @@ def kim_eq7(
     Examples
     --------
     >>> llama = dict(hidden=4096, layers=32, mlp_ratio=3.5, gqa_group=4, vocab=128256)
-    >>> float(kim_eq7(tokens=2048, new_tokens=1, **llama)) == float(kim_eq8(batch=1, total_context_tokens=2048, **llama))
-    True
+    >>> float(kim_eq7(tokens=2048, new_tokens=1, **llama)) == float(kim_eq8(batch=1, total_context_tokens=2048,
+    **llama)) True
     """
     s, t, h, l, v = tokens, new_tokens, hidden, layers, vocab
     A = kim_linear_constant(mlp_ratio=mlp_ratio, gqa_group=gqa_group)
@@ -425,7 +422,8 @@ def linear_attention_crossover_tokens(
     return (A * h**2 * l + v * h) / (2 * h * l)
 
 
-# -------------------------------------------------------------------------------------------------------- Brunetta et al.
+# -------------------------------------------------------------------------------------------------------- Brunetta et
+# al.
 
 
 def brunetta_eq1(
@@ -465,9 +463,7 @@ def brunetta_eq1(
     return P * (N + B * layers * context_tokens * model_width)
 
 
-def brunetta_eq2(
-    *, parameters: Array, batch: Array, layers: Array, context_tokens: Array, model_width: Array
-) -> Array:
+def brunetta_eq2(*, parameters: Array, batch: Array, layers: Array, context_tokens: Array, model_width: Array) -> Array:
     """FLOPs of a forward pass as Brunetta Eq. 2 prints it: ``2B(N + n_layer·n_ctx·d_model)`` [FLOP].
 
     Its attention term is half of Kim Eq. 8's, which counts both the scores and the weighted sum (see the errata).
@@ -516,7 +512,8 @@ def brunetta_sparse_flops(*, dense_flops: Array, sparsity: Array) -> Array:
     return dense_flops * (1 - sparsity)
 
 
-# --------------------------------------------------------------------------------------------------- attention and experts
+# --------------------------------------------------------------------------------------------------- attention and
+# experts
 
 
 def prefill_attention_flops(*, tokens: Array, query_heads: Array, head_dim: Array, layers: Array) -> Array:
@@ -543,9 +540,7 @@ def prefill_attention_flops(*, tokens: Array, query_heads: Array, head_dim: Arra
     return 2 * s**2 * H * d * layers
 
 
-def decode_attention_flops(
-    *, total_context_tokens: Array, query_heads: Array, head_dim: Array, layers: Array
-) -> Array:
+def decode_attention_flops(*, total_context_tokens: Array, query_heads: Array, head_dim: Array, layers: Array) -> Array:
     """FLOPs of attention in one decode step: ``4·H·d·l·Σ sᵢ`` (Kim Eq. 8, any ``H·d``).
 
     Parameters

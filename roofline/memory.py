@@ -14,10 +14,10 @@ import numpy as np
 from hardware_specs import Accelerator, number_format
 from roofline._arrays import Array
 from roofline._validation import count, number
-from roofline.ceilings import Machine, machine, phase_time_s
+from roofline.ceilings import Machine, machine, phase_time_s, runnable_policies
 from roofline.llm import LLM
 from roofline.operations import decode_operations, require_modelled
-from roofline.precision import POLICY_NAMES, PrecisionPolicy, policy
+from roofline.precision import PrecisionPolicy, policy
 
 _GB = 1e9
 
@@ -140,7 +140,7 @@ def max_batch(
     rates = machine(accelerator, formats, devices=devices)
     if rates.memory_bytes is None:
         raise ValueError(f"{rates.name} gives no memory_bytes, which the largest batch needs")
-    require_fit(llm, rates, formats, batch=0, tokens=0, devices=devices)
+    require_fit(llm, accelerator, formats, batch=0, tokens=0, devices=devices)
     free = rates.memory_bytes * devices - weight_bytes(llm, formats)
     batch = np.floor(free / kv_cache_bytes(llm, formats, batch=1, tokens=context + 1))
     if itl_s is None:
@@ -165,7 +165,7 @@ def max_batch(
 
 def require_fit(
     llm: LLM,
-    rates: Machine,
+    accelerator: Accelerator | Machine,
     precision: PrecisionPolicy,
     *,
     batch: float,
@@ -178,8 +178,8 @@ def require_fit(
     ----------
     llm : LLM
         The architecture.
-    rates : Machine
-        One device; an unknown capacity refuses nothing.
+    accelerator : Accelerator or Machine
+        One device; a machine of unknown capacity refuses nothing.
     precision : PrecisionPolicy
         Formats of each part.
     batch, tokens : float
@@ -192,38 +192,31 @@ def require_fit(
     OutOfMemoryError
         Needed, available, and what would fit: fewer sequences, a lower precision, more devices.
     """
-    if rates.memory_bytes is None:
+    if accelerator.memory_bytes is None:
         return
-    available = float(np.min(rates.memory_bytes))
-    needed = float(memory_bytes_per_device(llm, precision, batch=batch, tokens=tokens, devices=devices))
-    if needed <= available:
+    available = float(np.min(accelerator.memory_bytes))
+
+    def needed(sequences: float, formats: PrecisionPolicy, shared_by: int) -> float:
+        return float(memory_bytes_per_device(llm, formats, batch=sequences, tokens=tokens, devices=shared_by))
+
+    if needed(batch, precision, devices) <= available:
         return
-    what = f"a batch of {batch:,.0f} sequences of {tokens:,.0f} tokens" if batch else "its weights"
-    raise OutOfMemoryError(
-        f"{llm.name} in {precision.name} with {what} needs {needed / _GB:,.1f} GB on each of {devices} "
-        f"{rates.name}, which has {available / _GB:,.1f} GB. "
-        f"{_what_would_fit(llm, precision, available, batch=batch, tokens=tokens, devices=devices)}"
-    )
-
-
-def _what_would_fit(
-    llm: LLM, precision: PrecisionPolicy, available: float, *, batch: float, tokens: float, devices: int
-) -> str:
     options = []
     free = available * devices - weight_bytes(llm, precision)
-    if batch and free > 0:
+    if batch and free >= kv_cache_bytes(llm, precision, batch=1, tokens=tokens):
         fewer = math.floor(free / kv_cache_bytes(llm, precision, batch=1, tokens=tokens))
-        if fewer >= 1:
-            options.append(f"a batch of {fewer:,}")
-    lower = [
-        name
-        for name in POLICY_NAMES
-        if memory_bytes_per_device(llm, policy(name), batch=batch, tokens=tokens, devices=devices) <= available
-    ]
+        options.append(f"a batch of {fewer:,}")
+    lower = [name for name in runnable_policies(accelerator) if needed(batch, policy(name), devices) <= available]
     if lower:
         options.append(f"precision {' or '.join(lower)}")
-    whole = memory_bytes_per_device(llm, precision, batch=batch, tokens=tokens)
-    enough = next((n for n in (2, 4, 8, 16, 32, 64) if n > devices and whole / n <= available), None)
+    splits = [n for n in (2, 4, 8, 16) if n > devices and all(g.kv_heads % n == 0 for g in llm.layer_groups)]
+    enough = next((n for n in splits if needed(batch, precision, n) <= available), None)
     if enough is not None:
         options.append(f"tensor_parallel = {enough}")
-    return "What would fit: " + ("; ".join(options) if options else "nothing that was tried") + "."
+    what = f"a batch of {batch:,.0f} sequences of {tokens:,.0f} tokens" if batch else "its weights alone"
+    on = "" if devices == 1 else f" on each of {devices} devices"
+    raise OutOfMemoryError(
+        f"{llm.name} in {precision.name} with {what} needs {needed(batch, precision, devices) / _GB:,.1f} GB{on}; "
+        f"{accelerator.name} has {available / _GB:,.1f} GB. "
+        f"What would fit: {'; '.join(options) or 'nothing that was tried'}."
+    )

@@ -1,13 +1,13 @@
 """The operations of a phase: what a forward pass multiplies, reads, writes and sends.
 
-One :class:`Operation` per kind of matrix product and group of equal layers: QKV, attention, output, the two halves of the
-MLP, and the LM head, plus the all-reduces of tensor parallelism. Each carries counts only; how long a machine takes for
-them is :mod:`roofline.ceilings`' business.
+One :class:`Operation` per kind of matrix product and group of equal layers: QKV, attention, output, the two halves of
+the MLP, and the LM head, plus the all-reduces of tensor parallelism. Each carries counts only; how long a machine
+takes for them is :mod:`roofline.ceilings`' business.
 
-``bytes`` is traffic to main memory: weights once per step, keys and values read and written, activations into and out of
-each operation. Attention is fused (FlashAttention), so no ``s²`` traffic. Element-wise work between the products (norms,
-rotary embedding, residuals, the gate's product) and the embedding look-up are left out, as are biases: all of them
-together are below 1 % of a dense model's traffic.
+``bytes`` is traffic to main memory: weights once per step, keys and values read and written, activations into and out
+of each operation. Attention is fused (FlashAttention), so no ``s²`` traffic. Element-wise work between the products
+(norms, rotary embedding, residuals, the gate's product) and the embedding look-up are left out, as are biases: all of
+them together are below 1 % of a dense model's traffic.
 
 A quantity is the total over all devices and all layers of the group. Nothing here is validated; :mod:`roofline.phases`
 does that.
@@ -165,7 +165,8 @@ def prefill_operations(
     precision : PrecisionPolicy
         Formats of each part.
     logits : {"last", "all"}
-        Positions at which the LM head runs: the last of each prompt, as serving does, or all of them, as Kim Eq. 5 counts.
+        Positions at which the LM head runs: the last of each prompt, as serving does, or all of them, as Kim Eq. 5
+        counts.
     tensor_parallel : int
         Devices that share every layer; must divide the KV heads.
 

@@ -72,7 +72,7 @@ class OperationEstimate:
         return maximum(*self.ceiling_times_s.values())
 
     @property
-    def bound(self) -> np.ndarray:
+    def bound(self) -> Array:
         """Name of the slowest ceiling: ``matrix``, ``memory`` or ``link``."""
         return slowest_ceiling(self.ceiling_times_s)
 
@@ -155,7 +155,7 @@ class PhaseEstimate:
         return sum_by_ceiling(operation.ceiling_times_s for operation in self.operations)
 
     @property
-    def bound(self) -> np.ndarray:
+    def bound(self) -> Array:
         """Name of the ceiling with the largest summed time: ``matrix``, ``memory`` or ``link``."""
         return np.broadcast_to(slowest_ceiling(self.ceiling_times_s), self.shape)[()]
 

@@ -1,7 +1,7 @@
 """The validated twins of :mod:`tco.ratio`: the same names, with every argument checked first.
 
-Each takes numbers or arrays that broadcast, as keywords, and raises ``ValueError`` with the field, the value and what is
-accepted. Formulas, units and sources are in the docstring of the function of the same name in :mod:`tco.ratio`.
+Each takes numbers or arrays that broadcast, as keywords, and raises ``ValueError`` with the field, the value and what
+is accepted. Formulas, units and sources are in the docstring of the function of the same name in :mod:`tco.ratio`.
 """
 
 from __future__ import annotations

@@ -84,8 +84,8 @@ def _add_compare(commands: Any) -> None:
         help="the main job: two accelerators at equal traffic, with the verdict and the heatmap",
         formatter_class=_Help,
         description="Compare the TCO of two accelerators at equal traffic (Kim et al., Eq. 1-4).\n\n"
-        "Throughput is the ideal roofline of the phase, an upper bound. Server prices and powers are published ones, or\n"
-        "derived from the chips by a sourced rule; the facility has public defaults. Each is listed with its origin.",
+        "Throughput is the ideal roofline of the phase, an upper bound. Server prices and powers are published, or\n"
+        "derived from the chips by a sourced rule; the facility has public defaults. All are listed with their origin.",
         epilog="""Your own costs go into a TOML file (--costs mine.toml):
 
   [facility]
@@ -149,9 +149,7 @@ def _compare(options: argparse.Namespace) -> str:
     return f"{report.comparison(result, names=names, reveal=options.reveal)}\n\nHeatmap: {picture}"
 
 
-def _deployment(
-    name: str, llm: LLM, precision: str, costs: tco.Costs, options: argparse.Namespace
-) -> tco.Deployment:
+def _deployment(name: str, llm: LLM, precision: str, costs: tco.Costs, options: argparse.Namespace) -> tco.Deployment:
     server = costs.server(name)
     estimate = _phase(llm, hs.get(server.accelerator), precision, options)
     return tco.Deployment(server=server, facility=costs.facility, throughput=estimate)
@@ -243,8 +241,8 @@ def _add_surface(commands: Any) -> None:
         "surface",
         help="the TCO ratio over throughput and server cost ratios (Kim Figures 1 and 2)",
         formatter_class=_Help,
-        description="Print and draw the TCO ratio of A over B for a grid of throughput ratios R_Th and server cost ratios\n"
-        "R_SC (Kim Eq. 4). With the defaults it is Figure 1's rule, (R_SC + 1) / (2·R_Th).",
+        description="Print and draw the TCO ratio of A over B over a grid of throughput ratios R_Th and server cost\n"
+        "ratios R_SC (Kim Eq. 4). With the defaults it is Figure 1's rule, (R_SC + 1) / (2·R_Th).",
         epilog="""Axes are FIRST:LAST:COUNT, or values with commas.
 
 Examples
@@ -259,7 +257,7 @@ Examples
     command.add_argument(
         "--point", action="append", default=[], metavar="LABEL=R_SC,R_TH", help="mark a point; may be repeated"
     )
-    command.add_argument("--out", default="tco-surface.png", metavar="FILE", help="where the heatmap goes (tco-surface.png)")
+    command.add_argument("--out", default="tco-surface.png", metavar="FILE", help="where it is drawn (tco-surface.png)")
     command.add_argument("--json", action="store_true", help="print JSON and nothing else")
     command.set_defaults(run=_surface)
 
@@ -432,5 +430,3 @@ def _llms(options: argparse.Namespace) -> str:
     if options.names:
         return "\n\n".join(report.spec(model) for model in models)
     return report.llms(models)
-
-

@@ -91,7 +91,8 @@ class Comparison:
     @property
     def assumptions(self) -> tuple[Assumption, ...]:
         """Every input of both sides, each once."""
-        return tuple(dict.fromkeys((*self.a.assumptions, *self.b.assumptions)))
+        pairs = zip(self.a.assumptions, self.b.assumptions, strict=True)
+        return tuple(dict.fromkeys(item for pair in pairs for item in pair))
 
     @property
     def private(self) -> bool:
@@ -124,7 +125,8 @@ def compare(a: Deployment, b: Deployment) -> Comparison:
     Raises
     ------
     ValueError
-        Throughputs of unlike kinds, models or workloads. Batch and precision may differ: each machine may run at its best.
+        Throughputs of unlike kinds, models or workloads. Batch and precision may differ: each machine may run at its
+        best.
 
     Examples
     --------

@@ -17,11 +17,10 @@ Every number in it is private: results use it, and show ratios.
 
 from __future__ import annotations
 
-import json
 import re
-import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, TypeVar
@@ -85,7 +84,13 @@ class Costs:
             own = [server for server in self.servers.values() if server.accelerator == accelerator]
             if len(own) == 1:
                 return own[0]
-            key = hs.standard_server(accelerator).key
+            try:
+                key = hs.standard_server(accelerator).key
+            except hs.UnknownValueError:
+                raise hs.UnknownValueError(
+                    f"no server of {accelerator} is in the catalogue; describe one in a costs file: "
+                    f'[servers.my-server] accelerator = "{accelerator}", accelerators, price_usd, power_w = ...'
+                ) from None
         return self.servers[key] if key in self.servers else hs.get_server(key)
 
 
@@ -119,7 +124,7 @@ def read_costs(path: str | Path) -> Costs:
         found.add(("servers",), "should hold one table per server, such as [servers.dgx-h100]")
         tables = {}
     servers = [
-        found.build(("servers", key), fields, lambda given, key=key: _server(key, given)) for key, fields in tables.items()
+        found.build(("servers", key), found.known(key, fields), partial(_server, key)) for key, fields in tables.items()
     ]
     if found.problems:
         raise CostsError("\n".join(_describe(path, text, where, message) for where, message in found.problems))
@@ -136,6 +141,15 @@ class _Findings:
 
     def add(self, where: tuple[str, ...], message: str) -> None:
         self.problems.append((where, message))
+
+    def known(self, server: str, fields: Any) -> Any:
+        """Return the fields that a server has; note the others."""
+        if not isinstance(fields, dict):
+            return fields
+        names = (*Server.model_fields, "price_usd")
+        for name in fields.keys() - names:
+            self.add(("servers", server, name), f"unknown field{did_you_mean(name, names)}")
+        return {name: value for name, value in fields.items() if name in names}
 
     def build(self, where: tuple[str, ...], fields: Any, make: Callable[[dict[str, Any]], _T]) -> _T | None:
         """Make something of a table, or note what is wrong with it."""
@@ -160,7 +174,8 @@ def _server(name: str, fields: dict[str, Any]) -> Server:
         return hs.get_server(name).replace(**fields)
     if "accelerator" not in fields:
         raise ValueError(
-            f"unknown server{did_you_mean(name, hs.server_names())}; a server of your own needs accelerator and accelerators"
+            f"unknown server{did_you_mean(name, hs.server_names())}; "
+            "a server of your own needs accelerator and accelerators"
         )
     accelerator = hs.get(fields["accelerator"]).key if isinstance(fields["accelerator"], str) else fields["accelerator"]
     return Server(**{"key": name, "name": name} | fields | {"accelerator": accelerator})
@@ -182,12 +197,15 @@ def _parse(path: Path) -> tuple[str, dict[str, Any]]:
         raise CostsError(f"{path}: {reason}") from None
     if path.suffix not in (".toml", ".json"):
         raise CostsError(f"{path}: give a .toml or a .json file")
+    import json  # here, so that importing the package stays cheap
+    import tomllib
+
     try:
         if path.suffix == ".toml":
             return text, tomllib.loads(text)
         data = json.loads(text, object_pairs_hook=_each_key_once)
     except tomllib.TOMLDecodeError as error:
-        raise CostsError(f"{path}: not valid TOML: {error} (a key given twice reads as \"Cannot overwrite\")") from None
+        raise CostsError(f'{path}: not valid TOML: {error} (a key given twice reads as "Cannot overwrite")') from None
     except ValueError as error:
         raise CostsError(f"{path}: not valid JSON: {error}") from None
     if not isinstance(data, dict):

@@ -1,7 +1,7 @@
 """Where each input of a comparison comes from, and the two rules that may stand in for an unknown one.
 
-Where nobody publishes the price or the power of a server, a rule with a source of its own derives it from the chips, and
-says "derived" wherever it is printed. Nothing else is ever filled in: an unknown figure is an error, never zero.
+Where nobody publishes the price or the power of a server, a rule with a source of its own derives it from the chips,
+and says "derived" wherever it is printed. Nothing else is ever filled in: an unknown figure is an error, never zero.
 """
 
 from __future__ import annotations
@@ -103,9 +103,7 @@ def server_price(server: Server, accelerator: Accelerator | None) -> Assumption:
     else:
         value = share * SERVER_TO_CHIPS_PRICE
         what = "of a kit" if price.basis == "kit" else "of a chip"
-        rule = (
-            f"{SERVER_TO_CHIPS_PRICE} (server over chips, Epoch AI) × {server.accelerators} × the price {what}"
-        )
+        rule = f"{SERVER_TO_CHIPS_PRICE} (server over chips, Epoch AI) × {server.accelerators} × the price {what}"
     return Assumption(
         name=name,
         value=value,
@@ -211,6 +209,4 @@ def _quoted(price: Price) -> str:
     date = f", {price.date}" if price.date else ""
     if not price.is_range:
         return f"{price.basis} price{date}: {price.source}"
-    return (
-        f"{price.basis} price, low end of {price.usd('low'):,.0f}-{price.usd('high'):,.0f} USD{date}: {price.source}"
-    )
+    return f"{price.basis} price, low end of {price.usd('low'):,.0f}-{price.usd('high'):,.0f} USD{date}: {price.source}"

@@ -25,7 +25,8 @@ from tco.finance import SECONDS_PER_YEAR
 class Deployment:
     """Servers of one kind in a facility, and what they serve.
 
-    Costs are of one server and one year; Kim's ratios need no more, since the number of servers cancels at equal traffic.
+    Costs are of one server and one year; Kim's ratios need no more, since the number of servers cancels at equal
+    traffic.
 
     Attributes
     ----------
@@ -34,8 +35,8 @@ class Deployment:
     facility : Facility
         Where it stands.
     throughput : PhaseEstimate, number or array
-        An estimate knows the devices that it used, and the server is filled with as many replicas as fit; a plain number
-        is tokens/s of the whole server.
+        An estimate knows the devices that it used, and the server is filled with as many replicas as fit; a plain
+        number is tokens/s of the whole server.
     accelerator : Accelerator, optional
         What the server holds; taken from the estimate or the catalogue if not given.
 
@@ -95,7 +96,7 @@ class Deployment:
         largest = int(np.argmax(batch * tokens))
         require_fit(
             estimate.llm,
-            estimate.machine,
+            device,
             estimate.precision,
             batch=float(batch.flat[largest]),
             tokens=float(tokens.flat[largest]),
@@ -131,7 +132,9 @@ class Deployment:
         """Every input, with its origin."""
         if isinstance(self.throughput, PhaseEstimate):
             device = self.throughput
-            source = f"{device.kind}, an upper bound: {device.workload}; {self.replicas} replicas on {device.machine.name}"
+            source = (
+                f"{device.kind}, an upper bound: {device.workload}; {self.replicas} replicas on {device.machine.name}"
+            )
             origin: Any = "modelled"
         else:
             source, origin = "given, tokens/s of the whole server", "yours"

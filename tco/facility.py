@@ -1,16 +1,17 @@
 """What a datacentre charges a server: its share of a rack, its provisioned watts, and its energy.
 
-Kim II-A lumps these into ``Cost_Infra`` per server. They are kept apart here because they answer differently to power: the
-rack-bound part falls with the number of servers that fit a rack, the plant with provisioned watts, energy with use.
+Kim II-A lumps these into ``Cost_Infra`` per server. They are kept apart here because they answer differently to power:
+the rack-bound part falls with the number of servers that fit a rack, the plant with provisioned watts, energy with use.
 """
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, NamedTuple
+from collections.abc import Iterator
+from typing import Annotated, Any, ClassVar, NamedTuple
 
 from pydantic import Field
 
-from hardware_specs._base import Positive, Spec
+from hardware_specs._base import Spec
 from roofline._arrays import Array, namespace
 from tco.finance import HOURS_PER_YEAR, capital_recovery_factor
 
@@ -169,7 +170,7 @@ class Facility(Spec):
         if server_power_w > self.rack_power_kw * 1e3:
             raise ValueError(
                 f"facility.rack_power_kw is too small: a server of {server_power_w / 1e3:g} kW does not fit in a rack; "
-                f"give at least {server_power_w / 1e3:g}"
+                f"give at least {server_power_w / 1e3:g} (in a costs file: [facility] rack_power_kw = ...)"
             )
         return infrastructure_usd_per_year(
             server_power_w=server_power_w,
@@ -193,9 +194,10 @@ class Facility(Spec):
         """
         return float(price_usd * capital_recovery_factor(rate=self.discount_rate, years=self.server_years))
 
-    def __repr_args__(self) -> list[tuple[str | None, object]]:
-        given = self.model_fields_set
-        return [(name, "(private)" if name in given else getattr(self, name)) for name in type(self).model_fields]
+    def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:
+        """Yield what ``repr`` shows: every field, the user's own masked."""
+        for name in type(self).model_fields:
+            yield name, "(private)" if name in self.model_fields_set else getattr(self, name)
 
 
 FACILITY_SOURCES: dict[str, str] = {
@@ -206,7 +208,7 @@ FACILITY_SOURCES: dict[str, str] = {
     "rack_usd": "Uptime Institute cost model TUI808, Tier II, via nlyte: 27 sq ft a rack at 220 USD/sq ft; "
     "floor space only, so enclosures and power distribution in the row are not in it",
     "usd_per_watt": "Turner & Townsend 2025-26: London 12.0, Frankfurt 11.6, Silicon Valley 13.3, Tokyo 15.2 USD/W",
-    "facility_years": "depreciation used by the ASIC Clouds and Chiplet Cloud TCO models after Barroso et al.: 12 years",
+    "facility_years": "depreciation used by the ASIC Clouds and Chiplet Cloud TCO models after Barroso et al.",
     "server_years": "SemiAnalysis and Nebius: 4 years (Lambda 5, Amazon 5 for a subset, Meta 5.5, CoreWeave 6)",
     "discount_rate": "8 % in the ASIC Clouds TCO model after Barroso et al. (neoclouds paid about 11 % in 2025)",
 }

@@ -21,8 +21,10 @@ import matplotlib.pyplot as plt
 import numpy as np
 import numpy.typing as npt
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.colors import Colormap, LinearSegmentedColormap, LogNorm
-from matplotlib.figure import Figure
+from matplotlib.figure import Figure, FigureBase
+from matplotlib.patheffects import withStroke
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 from roofline._labels import FONT_POINTS, LabelPlacer, heading
@@ -30,11 +32,13 @@ from tco import ratio as formulas
 from tco.surface import Surface
 
 CHEAPER, DEARER = "#1b5aa6", "#c2560c"
-"""Blue where A is cheaper, orange where it is dearer: told apart by colour-blind readers, and in grey by no one, which is
-why every picture writes the ratios too."""
+"""Blue where A is cheaper, orange where it is dearer, which colour-blind readers tell apart. In grey nobody does, so
+pictures write ratios and names too."""
 
+_PALE = ("#d3e4f4", "#fbe3c9")
 _MISSING = "#a9a9a9"
-_LIMITS = (1.25, 1.5, 2.0, 3.0, 4.0, 5.0, 8.0, 10.0, 20.0, 50.0, 100.0, 1000.0)
+_LIMITS = (1.25, 1.5, 2.0, 4.0, 10.0, 100.0, 1000.0)
+_TICKS = {1.25: (1.1, 1.25), 2.0: (1.25, 1.5, 2.0), 4.0: (1.5, 2.0, 3.0, 4.0), 10.0: (2.0, 5.0, 10.0)}
 _LEVELS = (0.5, 0.8, 1.0, 1.25, 2.0)
 _LARGEST_DRAWN_AXIS = 1000  # cells; more than a screen has pixels for, so longer axes are thinned evenly
 _Array = npt.NDArray[np.float64]
@@ -84,16 +88,9 @@ class RatioScale:
     @property
     def ticks(self) -> tuple[float, ...]:
         """Ratios written at the colour bar, in pairs ``1/t`` and ``t`` around 1, at most nine."""
-        ladders = (
-            (1.05, 1.1, 1.15, 1.2, 1.25),
-            (1.25, 1.5, 2.0),
-            (1.5, 2.0, 3.0),
-            (2.0, 3.0, 5.0, 8.0),
-            (2.0, 5.0, 10.0, 20.0),
-            tuple(10.0**power for power in range(1, 13)),
-        )
         k = self.limit * (1 + 1e-9)
-        ladder = next((steps for steps in ladders if k < 1.5 * steps[-1]), ladders[-1])
+        powers = tuple(10.0**power for power in range(1, 1 + max(1, int(math.log10(k)))))
+        ladder = next((steps for largest, steps in _TICKS.items() if self.limit <= largest), powers)
         above = sorted({step for step in ladder if step <= k} or {self.limit})
         return (*(1 / step for step in reversed(above)), 1.0, *above)
 
@@ -111,7 +108,7 @@ def ratio_scale(ratio: npt.ArrayLike, *, limit: float | None = None) -> RatioSca
     ratio : array-like
         Ratios above 0; NaN is passed over.
     limit : float, optional
-        ``k``, above 1. If not given, a round number that 95 % of the ratios lie within.
+        ``k``, above 1. If not given, a round number that 90 % of the ratios lie within.
 
     Returns
     -------
@@ -130,7 +127,7 @@ def ratio_scale(ratio: npt.ArrayLike, *, limit: float | None = None) -> RatioSca
     values = np.asarray(ratio, dtype=np.float64)
     values = values[np.isfinite(values) & (values > 0)]
     if limit is None:
-        distance = float(np.exp(np.quantile(np.abs(np.log(values)), 0.95))) if values.size else 2.0
+        distance = float(np.exp(np.quantile(np.abs(np.log(values)), 0.9))) if values.size else 2.0
         limit = next((k for k in _LIMITS if distance <= k * (1 + 1e-9)), _LIMITS[-1])
     elif isinstance(limit, bool) or not (1 < limit < math.inf):
         raise ValueError(f"limit = {limit!r} is not accepted: give a finite number above 1, such as 2 for 0.5× to 2×")
@@ -215,11 +212,9 @@ def plan_heatmap(
     x_edges, y_edges = cell_edges(r_sc, x_scale), cell_edges(r_th, y_scale)
     if annotate is None:
         width, height = _smallest_part(x_edges, x_scale), _smallest_part(y_edges, y_scale)
-        annotate = width * size_points[0] >= 21 and height * size_points[1] >= 11
+        annotate = width * size_points[0] >= 24 and height * size_points[1] >= 12
     texts = tuple(tuple(map(_ratio_text, row)) for row in ratio) if annotate else None
-    return HeatmapPlan(
-        r_sc, r_th, ratio, x_edges, y_edges, x_scale, y_scale, ratio_scale(ratio, limit=limit), texts
-    )
+    return HeatmapPlan(r_sc, r_th, ratio, x_edges, y_edges, x_scale, y_scale, ratio_scale(ratio, limit=limit), texts)
 
 
 def cell_edges(values: npt.ArrayLike, scale: str = "linear") -> npt.NDArray[np.float64]:
@@ -342,17 +337,19 @@ def heatmap(
     >>> ax = heatmap(s, points={"decode, fp8": (0.6, 0.9)}, labels=("Gaudi 2", "H100"))
     >>> ax.get_xlabel()
     'server cost ratio R_SC = Gaudi 2 / H100'
-    >>> heatmap(s, points={"decode, fp8": (6, 0.9)})
+    >>> heatmap(s, points={"decode": (6, 0.9)})
     Traceback (most recent call last):
     ...
-    ValueError: point 'decode, fp8' (r_sc = 6, r_th = 0.9) is outside the axes: r_sc runs from 0.1 to 1.5, r_th from 0.2 to 2
+    ValueError: point 'decode' (r_sc = 6, r_th = 0.9) is outside the axes: r_sc runs from 0.1 to 1.5, r_th from 0.2 to 2
     >>> plt.close(ax.get_figure())
     """
     _require_surface(surface)
     names = _require_labels(labels)
     places = _require_points(surface, points, measured)
     if ax is None:
-        size = (min(max(2.4 + 0.42 * surface.r_sc.size, 7.0), 10.5), min(max(1.8 + 0.3 * surface.r_th.size, 4.8), 8.0))
+        size = (7.6, 5.4)
+        if surface.r_sc.size <= 20 and surface.r_th.size <= 24:  # room for every cell's text
+            size = (max(2.6 + 0.42 * surface.r_sc.size, 7.0), max(1.8 + 0.28 * surface.r_th.size, 4.8))
         ax = plt.subplots(figsize=size, layout="constrained")[1]
         room = ((size[0] - 2.0) * 72, (size[1] - 1.3) * 72)
     else:
@@ -367,23 +364,406 @@ def heatmap(
         np.ma.masked_invalid(plan.ratio),
         norm=plan.scale.norm,
         cmap=colours,
-        rasterized=plan.ratio.size > 10_000,
+        rasterized=plan.ratio.size > 10_000,  # in SVG and PDF
         edgecolors="white" if plan.annotations else "none",
-        linewidth=0.6 if plan.annotations else 0,
+        linewidth=0.6 if plan.annotations else 0.0,
     )
-    ax.set_facecolor(_MISSING)
-    ax.set(xlim=plan.x_edges[[0, -1]], ylim=plan.y_edges[[0, -1]], xscale=plan.x_scale, yscale=plan.y_scale)
-    _ticks(ax, plan)
+    ax.set(xscale=plan.x_scale, yscale=plan.y_scale)
+    window = _Window(plan.x_edges[0], plan.x_edges[-1], plan.y_edges[0], plan.y_edges[-1])
+    window.apply(ax)
+    every = plan.annotations is not None
+    _set_ticks(ax.xaxis, plan.r_sc, plan.x_scale, every)
+    _set_ticks(ax.yaxis, plan.r_th, plan.y_scale, every)
     if plan.annotations is not None:
-        _annotate(ax, plan, colours)
+        for y, values, texts in zip(plan.r_th, plan.ratio, plan.annotations, strict=True):
+            for x, value, text in zip(plan.r_sc, values, texts, strict=True):
+                colour = colours(plan.scale.norm(value))
+                halo = [withStroke(linewidth=2.5, foreground=colour)]  # keeps the text readable on the break-even line
+                style: dict[str, Any] = {"fontsize": 8, "color": _ink(colour), "path_effects": halo, "zorder": 2.7}
+                ax.text(x, y, text, ha="center", va="center", gid="cell", **style)
     bar = ax.figure.colorbar(mesh, ax=ax, extend=plan.scale.extend, pad=0.02)
     bar.ax.yaxis.set_major_locator(FixedLocator(plan.scale.ticks))
     bar.ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: _times(value)))
     bar.ax.yaxis.set_minor_locator(NullLocator())
     bar.ax.tick_params(labelsize=FONT_POINTS)
-    bar.ax.set_ylabel(f"TCO of {names[0]} / TCO of {names[1]}; below 1×, {names[0]} is cheaper", parse_math=False)
+    bar.ax.set_ylabel(f"TCO of {names[0]} / TCO of {names[1]}\nbelow 1×, {names[0]} is cheaper", parse_math=False)
     placer = LabelPlacer(ax)
-    _draw_level(ax, surface, 1.0, plan.x_edges[[0, -1]], plan.y_edges[[0, -1]], placer, names)
+    _draw_level(ax, surface, 1.0, window, placer)
     _draw_points(ax, surface, places, measured, placer)
-    _finish(ax, surface, names, title, places, measured)
+    _finish(ax, surface, names, title, places)
     return ax
+
+
+def regions(
+    surface: Surface,
+    *,
+    ax: Axes | None = None,
+    points: _Points | None = None,
+    measured: Collection[str] = (),
+    arrows: _Arrows | None = None,
+    labels: tuple[str, str] = ("A", "B"),
+    title: str | None = None,
+) -> Axes:
+    """Draw the two regions of a surface, where A is cheaper and where B is, and what moves between them (Kim Figure 2).
+
+    Lines at 0.5×, 0.8×, 1×, 1.25× and 2× say how far from break-even a place is. Below the dashed line, where
+    ``R_Th ≤ (1−w)·R_IC``, not even a free server makes A cheaper.
+
+    On this ascending axis a discount on A moves a point to the left (the paper says right). It applies to the chips,
+    which are only part of a server, so even free chips leave ``R_SC`` above 0.
+
+    Parameters
+    ----------
+    surface : Surface
+        From :func:`tco.surface`; gives the range, R_IC and the server share.
+    ax, points, measured, labels, title
+        As for :func:`heatmap`.
+    arrows : mapping of str to ((float, float), (float, float)), optional
+        Movements by name: ``(r_sc, r_th)`` before and after.
+
+    Returns
+    -------
+    Axes
+        x is R_SC, y is R_Th, both ascending.
+
+    Raises
+    ------
+    ValueError
+        As for :func:`heatmap`; also an end of an arrow outside the axes.
+
+    References
+    ----------
+    Kim II-B and Figure 2.
+
+    Examples
+    --------
+    >>> import tco
+    >>> s = tco.surface(r_th=np.linspace(0.2, 2.0, 10), r_sc=np.linspace(0.1, 1.5, 15))
+    >>> ax = regions(s, arrows={"discount on A": ((1.0, 0.8), (0.7, 0.8))})
+    >>> plt.close(ax.get_figure())
+    """
+    _require_surface(surface)
+    names = _require_labels(labels)
+    places = _require_points(surface, points, measured)
+    movements = _require_arrows(surface, arrows)
+    if ax is None:
+        ax = plt.subplots(figsize=(7.4, 5.4), layout="constrained")[1]
+    x_scale, y_scale = _axis_scale(surface.r_sc), _axis_scale(surface.r_th)
+    window = _Window(*_ends(surface.r_sc), *_ends(surface.r_th))
+    ax.set(xscale=x_scale, yscale=y_scale)
+    window.apply(ax)
+    _set_ticks(ax.xaxis, surface.r_sc, x_scale)
+    _set_ticks(ax.yaxis, surface.r_th, y_scale)
+    placer = LabelPlacer(ax)
+    x = window.columns(x_scale)
+    border = np.clip(_line(surface, 1.0, x), window.bottom, window.top)
+    ax.fill_between(x, border, window.top, color=_PALE[0], linewidth=0, gid="A cheaper")
+    ax.fill_between(x, window.bottom, border, color=_PALE[1], linewidth=0, gid="B cheaper")
+    for level in _LEVELS:
+        _draw_level(ax, surface, level, window, placer)
+    bold: dict[str, Any] = {"transform": ax.transAxes, "fontsize": 11, "fontweight": "bold", "parse_math": False}
+    if (border < window.top).any():
+        placer.keep_off(ax.text(0.015, 0.98, f"{names[0]} cheaper", color=CHEAPER, va="top", **bold))
+    if (border > window.bottom).any():
+        placer.keep_off(ax.text(0.985, 0.02, f"{names[1]} cheaper", color=DEARER, ha="right", **bold))
+    _draw_hopeless(ax, surface, names, window, placer)
+    for name, (start, end) in movements.items():
+        ax.annotate(
+            "",
+            end,
+            start,
+            arrowprops={
+                "arrowstyle": "-|>,head_width=0.3,head_length=0.6",
+                "linewidth": 1.8,
+                "color": "black",
+                "shrinkA": 0,
+                "shrinkB": 0,
+            },
+            zorder=4,
+            gid=f"arrow {name}",
+        )
+        placer.keep_off_line([start, end])
+        placer.keep_off_point(end, marker_points=14)
+        placer.label(name, ((start[0] + end[0]) / 2, (start[1] + end[1]) / 2), marker_points=3)
+    _draw_points(ax, surface, places, measured, placer)
+    _finish(ax, surface, names, title, places)
+    return ax
+
+
+@dataclass(frozen=True)
+class _Window:
+    """The part of the plane that is drawn."""
+
+    left: float
+    right: float
+    bottom: float
+    top: float
+
+    def apply(self, ax: Axes) -> None:
+        ax.set(xlim=(self.left, self.right), ylim=(self.bottom, self.top))
+
+    def columns(self, scale: str) -> _Array:
+        """Return places along x, close enough for a curve."""
+        return np.geomspace(self.left, self.right, 513) if scale == "log" else np.linspace(self.left, self.right, 513)
+
+
+def _ends(axis: _Array) -> tuple[float, float]:
+    """Return the first and last value of an axis; of a single one, its cell's borders."""
+    drawn = cell_edges(axis) if axis.size == 1 else axis
+    return float(drawn[0]), float(drawn[-1])
+
+
+def _line(surface: Surface, level: float, r_sc: _Array) -> _Array:
+    """Return the throughput ratios at which the TCO ratio is a level: Eq. 4 solved, not interpolated."""
+    line: _Array = np.asarray(
+        formulas.break_even_throughput(r_sc=r_sc, r_ic=surface.r_ic, server_share=surface.server_share, target=level)
+    )
+    return np.broadcast_to(line, r_sc.shape)
+
+
+def _draw_level(ax: Axes, surface: Surface, level: float, window: _Window, placer: LabelPlacer) -> None:
+    """Draw and label the line of a TCO ratio, if it crosses the axes; the break-even line is the heavy one."""
+    x = window.columns(ax.get_xscale())
+    y = _line(surface, level, x)
+    seen = (y >= window.bottom) & (y <= window.top)
+    if seen.sum() < 2:
+        return
+    x, y = x[seen], y[seen]
+    even = level == 1
+    ax.plot(
+        x,
+        y,
+        color="black",
+        linewidth=2.0 if even else 0.9,
+        linestyle="-" if even else (0, (5, 3)),
+        zorder=2.5,
+        gid="break-even" if even else f"level {level:g}",
+    )
+    placer.keep_off_line(np.stack([x, y], axis=1)[:: 1 if ax.get_xscale() == "log" else x.size - 1])
+    text = "break-even 1×" if even else _times(level)
+    across = ax.transLimits.transform(ax.transScale.transform(np.stack([x, y], axis=1)))
+    if np.hypot(*(across[-1] - across[0])) < 0.3:  # too short to be written along
+        placer.label(text, (float(x[x.size // 2]), float(y[x.size // 2])), marker_points=2)
+        return
+    place = int(np.abs(across[:, 0] - across[0, 0] - 0.8 * (across[-1, 0] - across[0, 0])).argmin())
+    placer.keep_off(
+        ax.text(
+            x[place],
+            y[place],
+            text,
+            rotation=math.degrees(math.atan(surface.server_share / level)),
+            rotation_mode="anchor",
+            transform_rotates_text=True,
+            ha="center",
+            va="center",
+            fontsize=FONT_POINTS,
+            fontweight="bold" if even else "normal",
+            bbox={"boxstyle": "square,pad=0.1", "facecolor": "white", "edgecolor": "none", "alpha": 0.9},
+            zorder=2.8,
+            gid="break-even label" if even else f"level label {level:g}",
+        )
+    )
+
+
+def _draw_hopeless(ax: Axes, surface: Surface, names: tuple[str, str], window: _Window, placer: LabelPlacer) -> None:
+    """Mark throughput ratios at which not even a free server of A breaks even (Kim II-B), if they are on the axes."""
+    border = (1 - surface.server_share) * surface.r_ic
+    if not window.bottom < border < window.top:
+        return
+    ax.axhspan(window.bottom, border, facecolor="none", edgecolor=DEARER, alpha=0.35, hatch="///", linewidth=0)
+    ax.axhline(border, color=DEARER, linewidth=1.2, linestyle="--", zorder=2.4, gid="not even free")
+    note = placer.label(
+        f"R_Th up to {border:.3g}: not even free servers make {names[0]} cheaper",
+        (window.left, math.sqrt(window.bottom * border) if ax.get_yscale() == "log" else (window.bottom + border) / 2),
+        colour="#8a3c08",
+        marker_points=6,
+        leader=False,
+    )
+    note.set_gid("not even free label")
+
+
+def _draw_points(
+    ax: Axes,
+    surface: Surface,
+    places: Mapping[str, tuple[float, float]],
+    measured: Collection[str],
+    placer: LabelPlacer,
+) -> None:
+    for name, (r_sc, r_th) in places.items():
+        ratio = float(formulas.tco_ratio(r_th=r_th, r_sc=r_sc, r_ic=surface.r_ic, server_share=surface.server_share))
+        ax.scatter(
+            r_sc,
+            r_th,
+            s=64,
+            facecolors="black" if name in measured else "none",
+            edgecolors="black",
+            linewidths=1.8,
+            zorder=5,
+            clip_on=False,  # a point on the border is whole
+            gid=f"point {name}",
+        )
+        placer.label(f"{name}: {_ratio_text(ratio)}×", (r_sc, r_th), marker_points=10)
+
+
+def _finish(
+    ax: Axes, surface: Surface, names: tuple[str, str], title: str | None, places: Mapping[str, tuple[float, float]]
+) -> None:
+    ax.set_xlabel(f"server cost ratio R_SC = {names[0]} / {names[1]}", parse_math=False)
+    ax.set_ylabel(f"throughput ratio R_Th = {names[0]} / {names[1]}", parse_math=False)
+    ax.tick_params(labelsize=FONT_POINTS)
+    share = f"{100 * surface.server_share:.3g}"
+    heading(
+        ax,
+        title if title is not None else f"TCO of {names[0]} over {names[1]} at equal traffic",
+        f"R_IC = {surface.r_ic:.3g}; servers are {share} % of {names[1]}'s cost"
+        + ("; ○ assumed, ● measured" if places else ""),
+    )
+
+
+def _set_ticks(axis: Axis, values: _Array, scale: str, every: bool = False) -> None:
+    """Write every axis value, at most 16 of them; or 1, 2, 5, 10 on a logarithmic axis; or what matplotlib chooses."""
+    if every:
+        shown = values[:: math.ceil(values.size / 16)].tolist()
+    elif scale == "log":
+        powers = range(math.floor(math.log10(values[0])), math.ceil(math.log10(values[-1])) + 1)
+        shown = [step * 10.0**power for power in powers for step in (1, 2, 5)]
+    else:
+        return
+    axis.set_major_locator(FixedLocator(shown))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.4g}"))
+    axis.set_minor_locator(NullLocator())
+
+
+def ratio_colours() -> Colormap:
+    """Colours from blue (A cheaper) over near-white (level) to orange-brown (A dearer), with grey for NaN.
+
+    Examples
+    --------
+    >>> ratio_colours().name
+    'tco-ratio'
+    """
+    steps = ("#12478f", "#4d8bc9", "#a9cdea", "#f7f7f5", "#fbc98f", "#e8822e", "#9c3d06")
+    return LinearSegmentedColormap.from_list("tco-ratio", steps, N=511).with_extremes(bad=_MISSING)
+
+
+def _ink(colour: tuple[float, float, float, float]) -> str:
+    """Return black or white, whichever reads better on a colour."""
+    red, green, blue = colour[:3]
+    return "black" if 0.299 * red + 0.587 * green + 0.114 * blue > 0.55 else "white"
+
+
+# -------------------------------------------------------------------------------------------------------------- checks
+
+
+def _require_surface(surface: object) -> None:
+    if not isinstance(surface, Surface):
+        raise ValueError(f"surface = {surface!r} is not accepted: give what tco.surface(...) returns")
+
+
+def _require_labels(labels: Sequence[str]) -> tuple[str, str]:
+    if isinstance(labels, str) or len(labels) != 2:
+        raise ValueError(f"labels = {labels!r} is not accepted: give two names, of A and of B")
+    return str(labels[0]), str(labels[1])
+
+
+def _require_points(
+    surface: Surface, points: _Points | None, measured: Collection[str]
+) -> dict[str, tuple[float, float]]:
+    places = {name: _require_place(surface, f"point {name!r}", place) for name, place in (points or {}).items()}
+    unknown = [name for name in ([measured] if isinstance(measured, str) else measured) if name not in places]
+    if unknown:
+        raise ValueError(f"measured names {unknown[0]!r}, which is not a point: give names among {list(places)}")
+    return places
+
+
+def _require_arrows(
+    surface: Surface, arrows: _Arrows | None
+) -> dict[str, tuple[tuple[float, float], tuple[float, float]]]:
+    checked = {}
+    for name, movement in (arrows or {}).items():
+        if np.shape(movement) != (2, 2):
+            raise ValueError(f"arrow {name!r} = {movement!r} is not accepted: give ((r_sc, r_th), (r_sc, r_th))")
+        start, end = (_require_place(surface, f"end of arrow {name!r}", place) for place in movement)
+        checked[name] = (start, end)
+    return checked
+
+
+def _require_place(surface: Surface, what: str, place: Any) -> tuple[float, float]:
+    if np.shape(place) != (2,):
+        raise ValueError(f"{what} = {place!r} is not accepted: give (r_sc, r_th), two numbers")
+    r_sc, r_th = (float(value) for value in place)
+    for value, axis in ((r_sc, surface.r_sc), (r_th, surface.r_th)):
+        slack = 1e-9 * abs(axis[-1])
+        if not axis[0] - slack <= value <= axis[-1] + slack:
+            raise ValueError(
+                f"{what} (r_sc = {r_sc:g}, r_th = {r_th:g}) is outside the axes: r_sc runs from {surface.r_sc[0]:g} to "
+                f"{surface.r_sc[-1]:g}, r_th from {surface.r_th[0]:g} to {surface.r_th[-1]:g}"
+            )
+    return r_sc, r_th
+
+
+# ---------------------------------------------------------------------------------------------------------------- file
+
+
+def save(ax_or_figure: Axes | Figure, path: str | Path) -> Path:
+    """Write a picture to a file, whole or not at all, and the same bytes for the same picture.
+
+    The file appears under its name only when complete; a failure leaves what was there before, and nothing else. It
+    holds no date, no path and no name of the machine.
+
+    Parameters
+    ----------
+    ax_or_figure : Axes or Figure
+        The picture; of an axes, its whole figure.
+    path : str or Path
+        Ends in ``.png``, ``.svg`` or ``.pdf``; its folder must exist.
+
+    Returns
+    -------
+    Path
+        Where it was written.
+
+    Raises
+    ------
+    ValueError
+        Another extension, a folder that does not exist, a path that is a folder, or nothing that can be drawn.
+
+    Examples
+    --------
+    >>> import tco
+    >>> ax = regions(tco.surface(r_th=[0.5, 1.0, 1.5], r_sc=[0.5, 1.0]))
+    >>> save(ax, "regions.jpeg")
+    Traceback (most recent call last):
+    ...
+    ValueError: regions.jpeg is not accepted: give a path that ends in .png, .svg or .pdf
+    >>> plt.close(ax.get_figure())
+    """
+    target = Path(path)
+    kind = target.suffix.lower().removeprefix(".")
+    if kind not in _METADATA:
+        raise ValueError(f"{target} is not accepted: give a path that ends in .png, .svg or .pdf")
+    if not target.parent.is_dir():
+        raise ValueError(f"{target} cannot be written: the folder {target.parent} does not exist")
+    if target.is_dir():
+        raise ValueError(f"{target} cannot be written: it is a folder")
+    if not isinstance(ax_or_figure, Axes | FigureBase):
+        raise ValueError(f"{type(ax_or_figure).__name__} cannot be saved: give an Axes or a Figure")
+    figure = ax_or_figure.figure if isinstance(ax_or_figure, Axes) else ax_or_figure
+    picture = io.BytesIO()
+    with mpl.rc_context({"svg.hashsalt": "inference-tco"}):
+        figure.canvas.figure.savefig(picture, format=kind, dpi=150, metadata=_METADATA[kind])
+    unfinished = target.with_name(f".{target.name}.{secrets.token_hex(4)}")
+    try:
+        with unfinished.open("xb") as file:
+            file.write(picture.getvalue())
+        os.replace(unfinished, target)
+    finally:
+        unfinished.unlink(missing_ok=True)
+    return target
+
+
+_METADATA: Mapping[str, dict[str, str | None]] = {
+    "png": {"Software": "inference-tco"},
+    "svg": {"Creator": "inference-tco", "Date": None},
+    "pdf": {"Creator": "inference-tco", "CreationDate": None},
+}

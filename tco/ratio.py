@@ -46,9 +46,7 @@ def tco_ratio(*, r_th: Array, r_sc: Array, r_ic: Array = 1.0, server_share: Arra
     return (w * r_sc + (1 - w) * r_ic) / r_th
 
 
-def break_even_throughput(
-    *, r_sc: Array, r_ic: Array = 1.0, server_share: Array = 0.5, target: Array = 1.0
-) -> Array:
+def break_even_throughput(*, r_sc: Array, r_ic: Array = 1.0, server_share: Array = 0.5, target: Array = 1.0) -> Array:
     """Throughput ratio at which the TCO ratio is `target`: ``(w·R_SC + (1−w)·R_IC)/t`` (Kim Eq. 4 solved for R_Th).
 
     Parameters are those of :func:`tco_ratio`.
@@ -67,9 +65,7 @@ def break_even_throughput(
     return (w * r_sc + (1 - w) * r_ic) / target
 
 
-def break_even_server_cost(
-    *, r_th: Array, r_ic: Array = 1.0, server_share: Array = 0.5, target: Array = 1.0
-) -> Array:
+def break_even_server_cost(*, r_th: Array, r_ic: Array = 1.0, server_share: Array = 0.5, target: Array = 1.0) -> Array:
     """Server cost ratio at which the TCO ratio is `target`: ``(t·R_Th − (1−w)·R_IC)/w`` (Kim Eq. 4 solved for R_SC).
 
     Parameters are those of :func:`tco_ratio`.

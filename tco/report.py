@@ -65,7 +65,7 @@ def comparison(result: Comparison, *, names: tuple[str, str], reveal: bool = Fal
         _verdict(result, a, b),
         "Ratios, " + f"{a} / {b}\n" + _indent(_ratios(result)),
         "Why\n" + _indent(_why(result, a, b)),
-        "What would change it\n" + _indent(_changes(result, a, b)),
+        "What would change it, each alone\n" + _indent(_changes(result, a, b)),
         "Where each input comes from\n" + _indent(_origins(result.assumptions, reveal=reveal)),
     ]
     if reveal or not result.private:
@@ -91,16 +91,18 @@ def _workload(result: Comparison) -> str:
 
 def _verdict(result: Comparison, a: str, b: str) -> str:
     ratio = float(result.ratio)
+    below = f"TCO ratio {a} / {b} = {ratio:.3f}; below 1, {a} is cheaper"
     if abs(ratio - 1) < 5e-4:
-        return f"{a} and {b} cost the same per token."
-    cheaper, dearer, saved = (a, b, 1 - ratio) if ratio < 1 else (b, a, 1 - 1 / ratio)
-    return (
-        f"{cheaper} is cheaper: a token costs {saved:.1%} less than on {dearer}.\n"
-        f"TCO ratio {a} / {b} = {ratio:.3f} (below 1, {a} is cheaper), from modelled upper bounds on throughput and the "
-        f"prices below."
-        if isinstance(result.a.throughput, PhaseEstimate)
-        else f"{cheaper} is cheaper: a token costs {saved:.1%} less than on {dearer}.\nTCO ratio {a} / {b} = {ratio:.3f}."
-    )
+        verdict = f"{a} and {b} cost the same per token ({below})."
+    else:
+        cheaper, dearer, saved = (a, b, 1 - ratio) if ratio < 1 else (b, a, 1 - 1 / ratio)
+        verdict = f"{cheaper} is cheaper: a token costs {saved:.1%} less than on {dearer} ({below})."
+    if isinstance(result.a.throughput, PhaseEstimate):
+        verdict += (
+            " Throughputs are ideal rooflines: upper bounds, from which a machine with immature software falls further "
+            "than its rival."
+        )
+    return textwrap.fill(verdict, WIDTH)
 
 
 def _ratios(result: Comparison) -> str:
@@ -129,51 +131,61 @@ def _why(result: Comparison, a: str, b: str) -> str:
         )
     by_cost = result.elasticities
     lines.append(
-        f"Of {a}'s cost {float(by_cost.r_sc):.0%} is the server and {float(by_cost.r_ic):.0%} its infrastructure: "
-        f"1 % off the server's price takes {float(by_cost.r_sc):.2f} % off the TCO."
+        f"{a}'s cost is {float(by_cost.r_sc):.0%} server and {float(by_cost.r_ic):.0%} infrastructure: "
+        f"1% off its server's price takes {float(by_cost.r_sc):.2f}% off its TCO"
     )
     return "\n".join(lines)
 
 
 def _changes(result: Comparison, a: str, b: str) -> str:
     r_th, r_sc, r_ic = float(result.r_th), result.r_sc, result.r_ic
-    throughput = float(result.break_even_throughput)
-    server, infrastructure = result.break_even_server_cost, result.break_even_infrastructure_cost
-    lines = [f"R_Th  {_move(r_th, throughput)}  {a} is cheaper above {throughput:.3f}"]
-    if server is None:
-        lines.append(f"R_SC  no break-even: {a} would lose even if its servers were free ((1 − w)·R_IC ≥ R_Th)")
-    else:
-        lines.append(f"R_SC  {_move(r_sc, float(server))}  {a} is cheaper below {float(server):.3f}")
-    if infrastructure is None:
-        lines.append(f"R_IC  no break-even: {a} would lose even if its infrastructure were free (w·R_SC ≥ R_Th)")
-    else:
-        lines.append(f"R_IC  {_move(r_ic, float(infrastructure))}  {a} is cheaper below {float(infrastructure):.3f}")
+    server = result.break_even_server_cost
+    rows = []
+    for name, now, level, side, hopeless in (
+        ("R_Th", r_th, result.break_even_throughput, "above", ""),
+        ("R_SC", r_sc, server, "below", f"{a} would lose even if its servers were free: (1 - w)·R_IC ≥ R_Th"),
+        (
+            "R_IC",
+            r_ic,
+            result.break_even_infrastructure_cost,
+            "below",
+            f"{a} would lose even if its infrastructure were free: w·R_SC ≥ R_Th",
+        ),
+    ):
+        if level is None:
+            rows.append([name, f"{now:.3f}", "none", "", hopeless])
+        else:
+            move = f"{float(level) / now - 1:+.0%}"
+            rows.append([name, f"{now:.3f}", f"{float(level):.3f}", move, f"{a} is cheaper {side} {float(level):.3f}"])
+    lines = [_with_remarks(rows, header=["", "now", "break-even", "change"])]
     if float(result.ratio) > 1 and server is not None:
         discount = float(
             checked.largest_useful_discount(r_th=r_th, r_sc=r_sc, r_ic=r_ic, server_share=result.server_share)
         )
-        lines.append(f"A discount of {discount:.1%} on a server of {a} draws level; a larger one is not needed.")
+        lines.append(f"A discount of {discount:.1%} on {a}'s server draws level; a larger one is not needed.")
     elif float(result.ratio) < 1:
         # B draws level when its own server cost falls until R_SC, taken with B's new share w, makes the ratio 1:
         # (C_Sv,A + C_If,A)/R_Th = C_Sv,B·(1 − D) + C_If,B.
         level = result.a.usd_per_year / r_th - result.b.infrastructure_usd_per_year
         discount = 1 - level / result.b.server_usd_per_year
         lines.append(
-            f"A discount of {discount:.1%} on a server of {b} draws level."
+            f"A discount of {discount:.1%} on {b}'s server draws level."
             if discount <= 1
-            else f"No discount on servers of {b} draws level: not even free ones."
+            else f"No discount on {b}'s server draws level: not even a free one."
         )
     return "\n".join(lines)
 
 
-def _move(now: float, then: float) -> str:
-    return f"{now:.3f} → {then:.3f} ({then / now - 1:+.0%})"
+def _with_remarks(rows: list[list[str]], *, header: Sequence[str]) -> str:
+    """Return a table whose last column, without a name, is text."""
+    *figures, _ = zip(*rows, strict=True)
+    body = table(zip(*figures, strict=True), header=header).split("\n")
+    width = max(map(len, body))
+    return "\n".join([body[0], *(f"{line:<{width}}  {row[-1]}" for line, row in zip(body[1:], rows, strict=True))])
 
 
 def _costs(result: Comparison, a: str, b: str) -> str:
-    rows = [
-        [part, *(f"{side.breakdown[part]:,.0f}" for side in (result.a, result.b))] for part in result.a.breakdown
-    ]
+    rows = [[part, *(f"{side.breakdown[part]:,.0f}" for side in (result.a, result.b))] for part in result.a.breakdown]
     rows.append(["total", *(f"{side.usd_per_year:,.0f}" for side in (result.a, result.b))])
     rows.append(
         ["USD per million tokens", *(f"{float(side.usd_per_million_tokens):.4f}" for side in (result.a, result.b))]
@@ -214,14 +226,14 @@ def estimate(result: PhaseEstimate) -> str:
         for operation in result.operations
     ]
     unit = "prompt tokens" if result.phase == "prefill" else "generated tokens"
-    fits = "fits" if bool(result.fits) else "does NOT fit"
+    available = f"{float(result.machine.memory_bytes or 0) / 1e9:,.1f} GB"
+    fits = f"fits in {available}" if bool(result.fits) else f"does NOT fit in {available}"
     return "\n\n".join(
         [
             f"{result.workload}, on {result.devices} × {result.machine.name} ({result.kind}, an upper bound)",
             f"{total * 1e3:,.3f} ms, {float(result.tokens_per_s):,.0f} {unit}/s, {float(result.tflops):,.1f} TFLOPS, "
             f"MFU {float(result.mfu):.1%}, {float(result.intensity):,.1f} FLOP/byte, {result.bound} bound\n"
-            f"memory: {float(result.memory_bytes) / 1e9:,.1f} of {float(result.machine.memory_bytes or 0) / 1e9:,.1f} GB "
-            f"a device for weights and KV cache: {fits}",
+            f"weights and KV cache take {float(result.memory_bytes) / 1e9:,.1f} GB on each device: {fits}",
             table(
                 rows,
                 header=["operation", "bound", "precision", "layers", "µs", "share", "GFLOP", "MB", "FLOP/byte"],
@@ -239,8 +251,7 @@ def surface(result: Surface) -> str:
     ]
     return (
         f"TCO of A / TCO of B; below 1, A is cheaper. R_IC = {result.r_ic:g}, w = {result.server_share:g}. "
-        f"Down R_Th, across R_SC.\n\n"
-        + table(rows, header=["R_Th \\ R_SC", *(f"{cost:.3g}" for cost in result.r_sc)])
+        f"Down R_Th, across R_SC.\n\n" + table(rows, header=["R_Th \\ R_SC", *(f"{cost:.3g}" for cost in result.r_sc)])
     )
 
 
@@ -268,7 +279,7 @@ def hardware(machines: Iterable[Accelerator], servers: Iterable[Server]) -> str:
             [
                 machine.key,
                 server.key if server else "-",
-                machine.vendor,
+                machine.vendor or "-",
                 *(_number(getattr(peaks, name) if peaks else None) for name in ("bf16", "fp16", "fp8", "fp4")),
                 f"{machine.memory_bytes_per_s / 1e12:,.2f}",
                 f"{machine.memory_bytes / 2**30:,.4g}",
@@ -281,7 +292,7 @@ def hardware(machines: Iterable[Accelerator], servers: Iterable[Server]) -> str:
             header=["accelerator", "server", "vendor", "bf16", "fp16", "fp8", "fp4", "TB/s", "GiB", "TDP W"],
             left=3,
         )
-        + "\n\nDense peaks in TFLOPS; - is a figure that no source gives. `tco hardware NAME` shows everything, with sources."
+        + "\n\nDense peaks in TFLOPS; - is a figure that no source gives. `tco hardware NAME` shows all, with sources."
     )
 
 
@@ -369,7 +380,7 @@ def _hanging(text: str) -> str:
     return textwrap.fill(text, WIDTH, initial_indent="  ", subsequent_indent=" " * 6)
 
 
-def _number(value: float | None) -> str:
+def _number(value: Any) -> str:
     if value is None:
         return "-"
     return f"{value:,.0f}" if value >= 1000 else f"{value:.4g}"

@@ -341,6 +341,6 @@ def test_frozen_hashable_and_replaced() -> None:
     assert deeper.source("layers") == "user"
     assert deeper.replace(layers=4, sources={}) == LLM(**TINY)
     assert hash(llm) == hash(LLM(**TINY))
-    assert pickle.loads(pickle.dumps(llm)) == llm  # noqa: S301  # our own bytes
+    assert pickle.loads(pickle.dumps(llm)) == llm  # our own bytes
     with pytest.raises(ValueError, match="kv_heads"):
         llm.replace(kv_heads=3)

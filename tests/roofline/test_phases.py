@@ -184,8 +184,8 @@ def test_machine_rates_may_be_arrays():
 
 
 def test_fp8_decode_gain_is_bounded_by_the_bf16_cache():
-    # hand: errata, Kim V-A. With a BF16 cache at batch 64, weights (FP8 against BF16) are all that shrinks, so the ideal
-    # gain passes 50 % only at short contexts.
+    # hand: errata, Kim V-A. With a BF16 cache at batch 64 the weights are all that shrinks, so the ideal gain passes
+    #  50 % only at short contexts.
     context = np.arange(1, 4096)
     bf16 = rl.decode(LLAMA, GAUDI2, batch=64, context_tokens=context).tokens_per_s
     fp8 = rl.decode(LLAMA, GAUDI2, batch=64, context_tokens=context, precision="fp8").tokens_per_s

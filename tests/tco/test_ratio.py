@@ -68,14 +68,16 @@ def test_not_even_free_is_where_no_server_cost_breaks_even(r_th, r_ic, w):
     # property: both say the same, and then even R_SC = 0 leaves A at or above B.
     hopeless = tco.not_even_free(r_th=r_th, r_ic=r_ic, server_share=w)
     assert hopeless == math.isnan(tco.break_even_server_cost(r_th=r_th, r_ic=r_ic, server_share=w))
-    assert hopeless == (tco.tco_ratio(r_th=r_th, r_sc=0.0, r_ic=r_ic, server_share=w) >= 1 - 1e-15) or abs(
-        (1 - w) * r_ic - r_th
-    ) < 1e-12
+    assert (
+        hopeless == (tco.tco_ratio(r_th=r_th, r_sc=0.0, r_ic=r_ic, server_share=w) >= 1 - 1e-15)
+        or abs((1 - w) * r_ic - r_th) < 1e-12
+    )
 
 
 @given(r_th=positive, r_sc=positive, r_ic=positive, w=share, chips=st.floats(0.05, 1))
 def test_largest_useful_discount_draws_level(r_th, r_sc, r_ic, w, chips):
-    # property: at the discount the ratio is 1; it is 0 exactly when A is not dearer; NaN when free chips do not suffice.
+    # property: at the discount the ratio is 1; it is 0 exactly when A is not dearer; NaN when free chips are not
+    # enough.
     discount = tco.largest_useful_discount(r_th=r_th, r_sc=r_sc, r_ic=r_ic, server_share=w, chip_share=chips)
     now = tco.tco_ratio(r_th=r_th, r_sc=r_sc, r_ic=r_ic, server_share=w)
     assume(abs(now - 1) > 1e-9)
@@ -167,7 +169,11 @@ def test_pure_functions_need_nothing_beyond_the_array_api(function):
         (tco.tco_ratio, {"r_th": True, "r_sc": 1}, "r_th = True is not accepted"),
         (tco.tco_ratio, {"r_th": "0.8", "r_sc": 1}, "r_th = '0.8' is not accepted"),
         (tco.tco_ratio, {"r_th": 1, "r_sc": -0.1}, "r_sc = -0.1 is not accepted: give a finite number of at least 0"),
-        (tco.tco_ratio, {"r_th": 1, "r_sc": 1, "server_share": 1.1}, "server_share = 1.1 is not accepted: .* at most 1"),
+        (
+            tco.tco_ratio,
+            {"r_th": 1, "r_sc": 1, "server_share": 1.1},
+            "server_share = 1.1 is not accepted: .* at most 1",
+        ),
         (tco.elasticities, {"r_sc": 0, "r_ic": 0}, "leave A without any cost"),
         (tco.server_share, {"server_cost": 0, "infrastructure_cost": 0}, "both 0"),
     ],

@@ -1,0 +1,31 @@
+"""Sphinx configuration: the guide, the errata, the notebooks run afresh, and the reference from the docstrings."""
+
+from __future__ import annotations
+
+import shutil
+from importlib.metadata import version
+from pathlib import Path
+
+project = "inference-tco"
+author = "the inference-tco authors"
+release = version("inference-tco")
+
+extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.autosummary", "sphinx.ext.napoleon"]
+exclude_patterns = ["_build"]
+html_theme = "alabaster"
+html_theme_options = {"description": "TCO and roofline of LLM inference", "page_width": "1100px", "fixed_sidebar": True}
+
+myst_enable_extensions = ["dollarmath"]
+nb_execution_mode = "force"
+nb_execution_raise_on_error = True
+nb_execution_timeout = 120
+
+autodoc_member_order = "bysource"
+autodoc_typehints = "none"  # the docstrings say types and units
+napoleon_google_docstring = False
+napoleon_use_rtype = False
+
+# Sphinx reads below its own folder only; the notebooks live at the top, where people look for them.
+_here = Path(__file__).parent
+shutil.rmtree(_here / "notebooks", ignore_errors=True)
+shutil.copytree(_here.parent / "notebooks", _here / "notebooks", ignore=shutil.ignore_patterns(".ipynb_checkpoints"))

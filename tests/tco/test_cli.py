@@ -1,0 +1,267 @@
+"""The shell: what a planner types, sees, and gets wrong."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+import hardware_specs as hs
+import roofline as rl
+import tco
+from tco.cli import main
+
+MAIN_JOB = ["compare", "gaudi-2", "h100-sxm", "--llm", "llama-3.1-8b"]
+
+
+@pytest.fixture(autouse=True)
+def in_an_empty_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    yield
+    import matplotlib.pyplot as plt
+
+    plt.close("all")
+
+
+def run(capsys, *arguments):
+    status = main([str(argument) for argument in arguments])
+    captured = capsys.readouterr()
+    return status, captured.out, captured.err
+
+
+def costs_file(tmp_path, text, name="costs.toml"):
+    path = tmp_path / name
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_the_main_job_says_everything_that_it_should(capsys, tmp_path):
+    status, out, err = run(capsys, *MAIN_JOB)
+    assert (status, err) == (0, "")
+    for part in (
+        "gaudi-2 is cheaper",
+        "R_Th",
+        "R_SC",
+        "R_IC",
+        "What would change it",
+        "cheaper above",
+        "cheaper below",
+        "[derived]",
+        "[published]",
+        "[default]",
+        "[modelled]",
+        "upper bound",
+        "USD per million tokens",
+    ):
+        assert part in out, part
+    assert (tmp_path / "tco-gaudi-2-vs-h100-sxm.png").read_bytes().startswith(b"\x89PNG")
+    # every field of the facility is named with its source
+    assert all(f"{field}: " in out for field in tco.Facility.model_fields)
+
+
+def test_json_is_json_alone_and_agrees_with_the_library(capsys):
+    # sibling: the shell's numbers against the same comparison made in Python.
+    status, out, _ = run(capsys, *MAIN_JOB, "--json")
+    data = json.loads(out)
+    workload = {"batch": 64, "context_tokens": 2048, "precision": "fp8"}
+    llm = rl.get_llm("llama-3.1-8b")
+    a, b = (
+        tco.Deployment(
+            hs.get_server(server), tco.Facility(), rl.decode(llm, hs.get(hs.get_server(server).accelerator), **workload)
+        )
+        for server in ("gaudi-2-hls", "dgx-h100")
+    )
+    c = tco.compare(a, b)
+    assert status == 0
+    for key in ("r_th", "r_sc", "r_ic", "server_share", "ratio", "break_even_throughput", "break_even_server_cost"):
+        assert data[key] == float(getattr(c, key)), key
+    assert len(data["assumptions"]) == len(c.assumptions)
+    assert all(item["source"] and item["origin"] for item in data["assumptions"])
+
+
+def test_private_costs_stay_private_until_revealed(capsys, tmp_path):
+    text = "[facility]\nusd_per_kwh = 0.0713\n[servers.gaudi-2-hls]\nprice_usd = 123457\npower_w = 7531\n"
+    path = costs_file(tmp_path, text)
+    secrets = ("0.0713", "123457", "123,457", "7531", "7,531")
+    for arguments in ((), ("--json",)):
+        status, out, _ = run(capsys, *MAIN_JOB, "--costs", path, *arguments)
+        assert status == 0
+        assert not any(secret in out for secret in secrets)
+        assert "usd_per_year" not in out
+        assert "USD per million tokens" not in out
+    _, out, _ = run(capsys, *MAIN_JOB, "--costs", path, "--reveal")
+    assert "123,457" in out
+    assert "USD per million tokens" in out
+    _, out, _ = run(capsys, *MAIN_JOB, "--costs", path, "--reveal", "--json")
+    assert {item["value"] for item in json.loads(out)["assumptions"]} >= {123457.0, 7531.0, 0.0713}
+
+
+def test_costs_may_be_json_and_describe_a_server_of_your_own(capsys, tmp_path):
+    # property: the same numbers in either format give the same answer; an own server serves by its accelerator's name.
+    toml = costs_file(
+        tmp_path, '[servers.my-l4]\naccelerator = "l4"\naccelerators = 4\nprice_usd = 20000\npower_w = 900\n'
+    )
+    as_json = costs_file(
+        tmp_path,
+        json.dumps(
+            {"servers": {"my-l4": {"accelerator": "l4", "accelerators": 4, "price_usd": 20000, "power_w": 900}}}
+        ),
+        "costs.json",
+    )
+    job = ["compare", "l4", "h100-sxm", "--llm", "llama-3.2-3b", "--batch", "16", "--json"]
+    answers = [json.loads(run(capsys, *job, "--costs", path)[1])["ratio"] for path in (toml, as_json)]
+    assert answers[0] == answers[1] > 0
+    status, _, err = run(capsys, *job)
+    assert status == 2
+    assert "l4" in err
+
+
+def test_each_side_may_have_its_own_precision(capsys):
+    status, out, _ = run(capsys, "compare", "a100", "h100", "--llm", "qwen3-8b", "--precision", "w8a16,fp8", "--json")
+    assert status == 0
+    assert json.loads(out)["r_th"] < 1
+
+
+def test_prefill_and_tensor_parallel(capsys):
+    job = ["compare", "gaudi-3", "h200", "--llm", "llama-3.3-70b", "--phase", "prefill", "--batch", "1", "--tp", "2"]
+    status, out, _ = run(capsys, *job)
+    assert status == 0
+    assert "prefill of Llama 3.3 70B" in out
+
+
+def test_surface_roofline_hardware_and_llms(capsys, tmp_path):
+    status, out, _ = run(capsys, "surface", "--r-th", "0.5,1", "--r-sc", "0:1:3", "--out", "s.svg")
+    assert status == 0
+    assert "0.50" in out
+    assert (tmp_path / "s.svg").exists()
+    data = json.loads(run(capsys, "surface", "--r-th", "0.5,1", "--r-sc", "0:1:3", "--json")[1])
+    assert data["ratio"] == [[1.0, 1.5, 2.0], [0.5, 0.75, 1.0]]  # hand: (R_SC + 1)/(2·R_Th)
+
+    status, out, _ = run(capsys, "roofline", "h100", "--llm", "llama-3.1-8b", "--out", "r.png")
+    assert status == 0
+    assert "attention" in out
+    assert (tmp_path / "r.png").exists()
+    data = json.loads(run(capsys, "roofline", "h100", "--llm", "llama-3.1-8b", "--json")[1])
+    assert sum(operation["time_s"] for operation in data["operations"]) == pytest.approx(data["time_s"], rel=1e-12)
+
+    status, out, _ = run(capsys, "hardware")
+    assert all(name in out for name in hs.names())
+    assert "not known" not in out
+    assert "sources" in run(capsys, "hardware", "gaudi-3", "dgx-h100")[1]
+    assert set(json.loads(run(capsys, "hardware", "--json")[1])) == set(hs.names())
+
+    assert all(name in run(capsys, "llms")[1] for name in rl.llm_names())
+    assert "sources" in run(capsys, "llms", "gemma-2-9b")[1]
+    assert json.loads(run(capsys, "llms", "llama-3.1-8b", "--json")[1])["llama-3.1-8b"]["parameters"] == 8030261248
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["compare", "gaudi-22", "h100-sxm", "--llm", "llama-3.1-8b"], "did you mean gaudi-2"),
+        (["compare", "gaudi-2", "h100-sxm", "--llm", "lama-3.1-8b"], "llama-3.1-8b"),
+        ([*MAIN_JOB, "--precision", "fp9"], "did you mean fp8"),
+        ([*MAIN_JOB, "--precision", "fp8,fp8,fp8"], "give one name, or two as A,B"),
+        ([*MAIN_JOB, "--batch", "0"], "batch = 0 is not accepted: give a whole number of at least 1"),
+        ([*MAIN_JOB, "--context", "0"], "context_tokens = 0 is not accepted"),
+        ([*MAIN_JOB, "--context", "200000"], "at most 131 072"),
+        ([*MAIN_JOB, "--batch", "5000"], "What would fit: a batch of"),
+        (["compare", "a100", "h100", "--llm", "llama-3.1-8b"], "fp8"),
+        (["compare", "gaudi-2", "h100", "--llm", "mixtral-8x7b"], "mixture of experts is not modelled yet"),
+        (["compare", "gaudi-2", "cs-3", "--llm", "llama-3.1-8b"], "cs-3: no dense matrix peak is known"),
+        ([*MAIN_JOB, "--costs", "none.toml"], "none.toml: cannot be read: No such file"),
+        ([*MAIN_JOB, "--out", "no/such/folder/x.png"], "no/such/folder"),
+        ([*MAIN_JOB, "--out", "picture.bmp"], "picture.bmp"),
+        ([*MAIN_JOB, "--tp", "3"], "tensor_parallel = 3 is not accepted"),
+        (["surface", "--r-th", "0:1:3"], "r_th = 0 is not accepted"),
+        (["surface", "--r-th", "a:b"], "--r-th = 'a:b' is not accepted: give FIRST:LAST:COUNT"),
+        (["surface", "--point", "x"], "give LABEL=R_SC,R_TH"),
+        (["surface", "--server-share", "2"], "server_share = 2 is not accepted"),
+        (["hardware", "nothing-like-it"], "nothing-like-it"),
+        (["llms", "gpt-5"], "gpt-5"),
+    ],
+)
+def test_bad_input_gets_one_message_and_status_2(capsys, tmp_path, arguments, message):
+    status, out, err = run(capsys, *arguments)
+    assert status == 2
+    assert out == ""
+    assert message in err
+    assert "Traceback" not in err
+    assert err.startswith(f"tco {arguments[0]}: error: ")
+    assert list(tmp_path.iterdir()) == []  # nothing half-written
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("[facility]\npu = 1.2\n", "costs.toml, line 2: facility.pu: unknown field; did you mean pue?"),
+        ("[facility]\npue = 1.2\npue = 1.3\n", "line 3"),
+        ("[facility]\npue = \n", "not valid TOML"),
+        ("[facility]\npue = 125\n", "costs.toml, line 2: facility.pue: should be less than or equal to 3"),
+        ('[facility]\nusd_per_kwh = "8.31 ct"\n', "line 2: facility.usd_per_kwh: should be a valid number"),
+        ("[facility]\nusd_per_kwh = nan\n", "line 2: facility.usd_per_kwh: should be a finite number"),
+        ("[facility]\nload = true\n", "line 2: facility.load: should be a valid number"),
+        ("[servers.gaudi-2-hls]\npower_w = 7.53\n", "line 2: servers.gaudi-2-hls.power_w: should be in watts"),
+        ("[servers.gaudi-2-hls]\nprice_usd = -83117\n", "line 2: servers.gaudi-2-hls.price_usd: should be a finite"),
+        ("[servers.gaudi-2-hls]\nprice_eur = 83117\n", "line 2: servers.gaudi-2-hls.price_eur: unknown field"),
+        ("[servers.dgx-h10]\nprice_usd = 83117\n", "line 1: servers.dgx-h10: unknown server; did you mean dgx-h100"),
+        ('[servers.mine]\naccelerator = "l4"\n', "servers.mine.accelerators: is required"),
+        ('[servers.mine]\naccelerator = "l44"\naccelerators = 1\n', "l44"),
+        ("[server]\nx = 1\n", "line 1: server: unknown table; did you mean servers?"),
+        ("servers = 3\n", "servers: should hold one table per server"),
+        ("[servers]\nmine = 3\n", "servers.mine: should be a table"),
+    ],
+)
+def test_a_mistake_in_the_costs_file_is_named_with_its_line_and_without_its_value(capsys, tmp_path, text, message):
+    path = costs_file(tmp_path, text)
+    status, out, err = run(capsys, *MAIN_JOB, "--costs", path)
+    assert (status, out) == (2, "")
+    assert message in err
+    assert not any(secret in err for secret in ("83117", "8.31", "7.53", "125"))
+    assert [entry.name for entry in tmp_path.iterdir()] == ["costs.toml"]
+
+
+def test_a_json_key_given_twice(capsys, tmp_path):
+    path = costs_file(tmp_path, '{"facility": {"pue": 1.1, "pue": 1.2}}', "costs.json")
+    status, _, err = run(capsys, *MAIN_JOB, "--costs", path)
+    assert status == 2
+    assert "pue is given twice" in err
+
+
+def test_all_mistakes_come_in_one_run(capsys, tmp_path):
+    path = costs_file(tmp_path, "[facility]\npu = 1\nload = 7\n[servers.dgx-h10]\nprice_usd = 1\n[other]\n")
+    _, _, err = run(capsys, *MAIN_JOB, "--costs", path)
+    assert [part in err for part in ("line 2", "line 3", "line 4", "line 6")] == [True] * 4
+
+
+def test_an_unwritable_picture_leaves_the_old_one(capsys, tmp_path):
+    (tmp_path / "x.bmp").write_text("mine", encoding="utf-8")
+    assert run(capsys, *MAIN_JOB, "--out", "x.bmp")[0] == 2
+    assert (tmp_path / "x.bmp").read_text(encoding="utf-8") == "mine"
+
+
+@pytest.mark.parametrize("command", [[], ["compare"], ["surface"], ["roofline"], ["hardware"], ["llms"]])
+def test_help_teaches(capsys, command):
+    with pytest.raises(SystemExit) as leaving:
+        main([*command, "--help"])
+    out = capsys.readouterr().out
+    assert leaving.value.code == 0
+    assert "tco " in out
+    assert "Examples" in out or not command
+
+
+def test_a_missing_argument_exits_with_2(capsys):
+    with pytest.raises(SystemExit) as leaving:
+        main(["compare", "gaudi-2"])
+    assert leaving.value.code == 2
+    assert "required" in capsys.readouterr().err
+
+
+def test_the_module_is_the_shell_and_a_reader_that_stops_is_no_error():
+    process = subprocess.run(
+        f"{sys.executable} -m tco hardware | head -n 1", shell=True, capture_output=True, text=True, check=False
+    )
+    assert process.stdout.startswith("accelerator")
+    assert process.stderr == ""
