@@ -10,16 +10,19 @@
 from __future__ import annotations
 
 from importlib import import_module
-from types import ModuleType
+from typing import TYPE_CHECKING, Any
 
 from roofline import formulas
-from roofline.ceilings import Machine
-from roofline.llm import LLM
-from roofline.llm_catalog import get_llm, llm_names, load_llms
+from roofline.ceilings import Machine, phase_time_s
 from roofline.memory import OutOfMemoryError, kv_cache_bytes, max_batch, weight_bytes
-from roofline.operations import NotModelledError, Operation
+from roofline.operations import NotModelledError, Operation, decode_operations, prefill_operations
 from roofline.phases import OperationEstimate, PhaseEstimate, decode, prefill
 from roofline.precision import POLICY_NAMES, PrecisionPolicy, policy
+
+if TYPE_CHECKING:
+    from roofline import plot
+    from roofline.llm import LLM
+    from roofline.llm_catalog import get_llm, llm_names, load_llms
 
 __all__ = [
     "LLM",
@@ -32,20 +35,34 @@ __all__ = [
     "PhaseEstimate",
     "PrecisionPolicy",
     "decode",
+    "decode_operations",
     "formulas",
     "get_llm",
     "kv_cache_bytes",
     "llm_names",
     "load_llms",
     "max_batch",
+    "phase_time_s",
     "plot",
     "policy",
     "prefill",
+    "prefill_operations",
     "weight_bytes",
 ]
 
 
-def __getattr__(name: str) -> ModuleType:
-    if name == "plot":  # matplotlib is heavy, and most imports never draw
+# Loaded when first asked for, so that `import tco` stays cheap: matplotlib, and the records of language models.
+_LATER = {
+    "LLM": "roofline.llm",
+    "get_llm": "roofline.llm_catalog",
+    "llm_names": "roofline.llm_catalog",
+    "load_llms": "roofline.llm_catalog",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name == "plot":
         return import_module("roofline.plot")
+    if name in _LATER:
+        return getattr(import_module(_LATER[name]), name)
     raise AttributeError(f"module 'roofline' has no attribute {name!r}")

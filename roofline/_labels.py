@@ -187,19 +187,19 @@ class LabelPlacer(Artist):
         taken += [np.asarray(artist.get_window_extent(renderer).extents) for artist in self._avoid]
         lines = self._places_on_lines(step=4 * pixels)
         axes = ax.get_window_extent(renderer)
-        pad = 2 * pixels
+        pad, side = 2 * pixels, 5 * pixels  # of the white box; labels side by side must not read as one
         for (x, y), label in zip(anchors, self._labels, strict=True):
             extent = Text.get_window_extent(label.note, renderer)
             box = best_box(
                 anchor=(x, y),
-                size=(extent.width + 2 * pad, extent.height + 2 * pad),
+                size=(extent.width + 2 * side, extent.height + 2 * pad),
                 clearance=label.marker_points / 2 * pixels,
                 inside=(axes.x0, axes.y0, axes.x1, axes.y1),
                 taken=np.asarray(taken).reshape(-1, 4),
                 lines=lines,
             )
             taken.append(np.asarray(box))
-            offset = ((box[0] + pad - x) / pixels, (box[1] + pad - y) / pixels)
+            offset = ((box[0] + side - x) / pixels, (box[1] + pad - y) / pixels)
             if offset != label.note.xyann:  # unchanged must stay unchanged, or interactive windows redraw for ever
                 label.note.xyann = offset
             gap = np.hypot(*np.maximum(np.maximum(np.subtract(box[:2], (x, y)), np.subtract((x, y), box[2:])), 0))

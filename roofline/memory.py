@@ -7,7 +7,7 @@ batch is an upper bound. Capacities are what the driver shows (an H100's "80 GB"
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -15,9 +15,11 @@ from hardware_specs import Accelerator, number_format
 from roofline._arrays import Array
 from roofline._validation import count, number
 from roofline.ceilings import Machine, machine, phase_time_s, runnable_policies
-from roofline.llm import LLM
 from roofline.operations import decode_operations, require_modelled
 from roofline.precision import PrecisionPolicy, policy
+
+if TYPE_CHECKING:
+    from roofline.llm import LLM
 
 _GB = 1e9
 

@@ -17,15 +17,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from hardware_specs import number_format
 from roofline import formulas
 from roofline._arrays import Array
-from roofline.llm import LLM, LayerGroup
 from roofline.precision import PrecisionPolicy
 
-_AttentionOf: TypeAlias = Callable[[LayerGroup], "Operation"]
+if TYPE_CHECKING:
+    from roofline.llm import LLM, LayerGroup
+
+_AttentionOf: TypeAlias = "Callable[[LayerGroup], Operation]"
 
 
 class NotModelledError(ValueError):

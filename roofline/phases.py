@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -12,10 +12,12 @@ from hardware_specs import Accelerator
 from roofline._arrays import Array, maximum
 from roofline._validation import choice, count, number
 from roofline.ceilings import Machine, ceiling_times_s, machine, slowest_ceiling, sum_by_ceiling
-from roofline.llm import LLM
 from roofline.memory import memory_bytes_per_device
 from roofline.operations import Operation, decode_operations, prefill_operations, require_modelled
 from roofline.precision import PrecisionPolicy, policy
+
+if TYPE_CHECKING:
+    from roofline.llm import LLM
 
 
 @dataclass(frozen=True, eq=False)

@@ -282,7 +282,7 @@ def _draw_ceilings(ax: Axes, plan: RooflinePlan, left: float, right: float, plac
     memory = np.array([[left, left * slope], [top, top * slope]])
     ax.plot(*memory.T, color="black", linewidth=1.4, gid="memory")
     placer.keep_off_line(memory)
-    lift = 1.1  # a line of the same slope just above; in data coordinates its angle there is that of lift × slope
+    lift = 1.2  # a line of the same slope just above; in data coordinates its angle there is that of lift × slope
     placer.keep_off(
         ax.text(
             left * 1.2,

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from importlib import import_module
 from types import ModuleType
+from typing import TYPE_CHECKING
 
 from tco import finance, ratio
 from tco.checked import (
@@ -27,6 +28,9 @@ from tco.defaults import Assumption
 from tco.deployment import Deployment
 from tco.facility import Facility
 from tco.surface import Surface, surface
+
+if TYPE_CHECKING:
+    from tco import plot
 
 __all__ = [
     "Assumption",

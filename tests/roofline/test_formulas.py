@@ -116,11 +116,7 @@ def test_ring_all_reduce_is_reduce_scatter_and_all_gather():
     assert formulas.ring_all_reduce_bytes(message_bytes=8e6, devices=1) == 0
 
 
-PUBLIC = [
-    function
-    for name, function in inspect.getmembers(formulas, inspect.isfunction)
-    if function.__module__ == formulas.__name__
-]
+PUBLIC = [getattr(formulas, name) for name in formulas.__all__]
 
 
 @pytest.mark.parametrize("function", PUBLIC, ids=lambda function: function.__name__)

@@ -1,0 +1,54 @@
+"""The pure core under JAX: compiled, differentiated, equal to NumPy. Needs the extra ``jax``."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import hardware_specs as hs
+import roofline as rl
+import tco
+
+jax = pytest.importorskip("jax", reason="needs the extra jax")
+jax.config.update("jax_enable_x64", True)
+
+LLAMA, FP8 = rl.get_llm("llama-3.1-8b"), rl.policy("fp8")
+H100 = rl.Machine(name="H100", flops_per_s={"bf16": 989.4e12, "fp8": 1978.9e12}, memory_bytes_per_s=3.35e12)
+
+
+def decode_time_s(batch, context_tokens, bandwidth=3.35e12):
+    machine = rl.Machine(name="H100", flops_per_s=H100.flops_per_s, memory_bytes_per_s=bandwidth)
+    operations = rl.decode_operations(LLAMA, batch=batch, context_tokens=context_tokens, precision=FP8)
+    return rl.phase_time_s(operations, machine)
+
+
+def test_a_compiled_phase_equals_the_numpy_one():
+    # sibling: the same functions on another array library, compiled.
+    batch, context = np.arange(1.0, 257.0)[:, None], np.arange(1.0, 1025.0)
+    expected = rl.decode(LLAMA, hs.get("h100-sxm"), batch=batch, context_tokens=context, precision="fp8").time_s
+    np.testing.assert_allclose(jax.jit(decode_time_s)(batch, context), expected, rtol=1e-13)
+
+
+def test_a_phase_can_be_differentiated_by_a_machine_rate():
+    # hand: a step that is memory bound throughout has elasticity −1 in bandwidth.
+    slope = jax.grad(decode_time_s, argnums=2)(64.0, 2048.0, 3.35e12)
+    assert slope * 3.35e12 / decode_time_s(64.0, 2048.0) == pytest.approx(-1, abs=1e-12)
+
+
+def test_the_ratio_and_its_inverses_can_be_differentiated():
+    # sibling: the gradient of Eq. 4 against the published elasticities; no NaN leaks from the branch not taken.
+    case = {"r_th": 0.8, "r_sc": 0.5, "r_ic": 0.75, "server_share": 0.7}
+    slopes = jax.grad(lambda arguments: tco.ratio.tco_ratio(**arguments))(case)
+    analytic = tco.elasticities(r_sc=0.5, r_ic=0.75, server_share=0.7)
+    for name in ("r_th", "r_sc", "r_ic"):
+        assert slopes[name] * case[name] / tco.tco_ratio(**case) == pytest.approx(getattr(analytic, name), rel=1e-12)
+    slope = jax.grad(lambda r_th: tco.ratio.break_even_server_cost(r_th=r_th, server_share=0.5))(0.9)
+    assert slope == pytest.approx(2.0)
+    assert jax.grad(lambda rate: tco.finance.capital_recovery_factor(rate=rate, years=4.0))(0.08) > 0
+
+
+def test_validated_functions_take_jax_arrays():
+    d = rl.decode(LLAMA, hs.get("h100-sxm"), batch=jax.numpy.array([1.0, 8.0]), context_tokens=2048)
+    assert isinstance(d.time_s, jax.Array)
+    with pytest.raises(ValueError, match="batch = 0 is not accepted"):
+        rl.decode(LLAMA, hs.get("h100-sxm"), batch=jax.numpy.array([0.0, 8.0]), context_tokens=2048)
