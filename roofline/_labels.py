@@ -199,7 +199,7 @@ class LabelPlacer(Artist):
                 lines=lines,
             )
             taken.append(np.asarray(box))
-            offset = ((box[0] + side - x) / pixels, (box[1] + pad - y) / pixels)
+            offset = (round((box[0] + side - x) / pixels, 1), round((box[1] + pad - y) / pixels, 1))
             if offset != label.note.xyann:  # unchanged must stay unchanged, or interactive windows redraw for ever
                 label.note.xyann = offset
             gap = np.hypot(*np.maximum(np.maximum(np.subtract(box[:2], (x, y)), np.subtract((x, y), box[2:])), 0))
@@ -239,8 +239,8 @@ def heading(ax: Axes, title: str, *small_print: str) -> Text:
         The small print.
     """
     lines = [line for line in small_print if line]
-    ax.set_title(title, loc="left", fontsize=11, pad=7 + 12 * len(lines), parse_math=False)
-    return ax.annotate(
+    ax.set_title(title or " ", loc="left", fontsize=11, pad=7 + 12 * len(lines), parse_math=False)
+    text = ax.annotate(
         "\n".join(lines),
         (0, 1),
         xycoords="axes fraction",
@@ -252,3 +252,5 @@ def heading(ax: Axes, title: str, *small_print: str) -> Text:
         parse_math=False,
         gid="small print",
     )
+    text.set_in_layout(False)  # the title makes the room in height, and a long line must not squeeze the axes
+    return text

@@ -264,9 +264,10 @@ def roofline(
         Line2D([], [], linestyle="", marker=_PHASE_MARKERS[estimate.phase], color=colour, label=name)
         for estimate, colour, name in zip(estimates, _colours(estimates), names, strict=True)
     ]
-    placer.keep_off(
-        ax.legend(handles=handles, loc="upper left", fontsize=FONT_POINTS, framealpha=0.9, borderaxespad=0.3)
-    )
+    legend = ax.legend(handles=handles, loc="upper left", fontsize=FONT_POINTS, framealpha=0.9, borderaxespad=0.3)
+    for text in legend.get_texts():
+        text.set_parse_math(False)
+    placer.keep_off(legend)
     heading(
         ax,
         title if title is not None else _device(plan.devices, plan.machine),

@@ -657,7 +657,7 @@ def _ink(colour: tuple[float, float, float, float]) -> str:
 
 def _require_surface(surface: object) -> None:
     if not isinstance(surface, Surface):
-        raise ValueError(f"surface = {surface!r} is not accepted: give what tco.surface(...) returns")
+        raise ValueError(f"a surface cannot be a {type(surface).__name__}: give what tco.surface(...) returns")
 
 
 def _require_labels(labels: Sequence[str]) -> tuple[str, str]:

@@ -162,8 +162,8 @@ def test_kim_gqa_group_size():
 
 
 def test_kim_fp8_decode_gains():
-    # Rung: published for the five figures; hand for the lengths: with weights and cache as the only traffic, the gain is
-    # r − 1 at s = (W_bf16 − r·W_fp8)/((r − 1)·b·KV) tokens. Activations shift that by a few per cent.
+    # Rung: published for the five figures; hand for the lengths. With weights and cache as the only traffic, the gain
+    # is r − 1 at s = (W_bf16 − r·W_fp8)/((r − 1)·b·KV) tokens. Activations shift that by a few per cent.
     at_least, nearly = kim("fp8 gain, gaudi-2, Figure 5 [%]"), kim("fp8 gain, gaudi-2, VII-A [%]")
     over, under = kim("fp8 gain, gaudi-2, V-B [%]"), kim("fp8 gain, nvidia, Figure 5 [%]")
     assert under == kim("fp8 gain, nvidia, V-B [%]") == 25
@@ -184,7 +184,7 @@ def test_kim_fp8_decode_gains():
 
     ideal = gain("gaudi-2")
     assert np.all(np.diff(ideal) < 0)  # the cache stays in BF16, so the gain shrinks as it grows
-    assert [round(by_hand(percent)) for percent in (over, at_least, under)] == [323, 707, 2370]
+    assert [round(by_hand(percent)) for percent in (over, at_least, under)] == [323, 707, 2371]
     assert length[ideal > over][-1] == pytest.approx(by_hand(over), abs=30)
     assert length[ideal >= at_least][-1] == pytest.approx(by_hand(at_least), abs=30)
     assert length[ideal < under][0] == pytest.approx(by_hand(under), abs=30)
@@ -643,8 +643,8 @@ def test_brunetta_tokens_per_joule():
     assert (round(power), round(four / 4)) == (295, 297)
     assert power < hs.get("a100-sxm-80gb").tdp_w
     for name in ("a100 efficiency", "h100 efficiency"):
-        assert BRUNETTA_TEXT[name].text.endswith("tokens/s")  # printed; the A100 does 215 of these
-    assert brunetta("a100 efficiency") != brunetta("a100 [token/s]")
+        assert BRUNETTA_TEXT[name].text.endswith("tokens/s")  # printed
+    assert brunetta("a100 efficiency") < 1 < brunetta("a100 [token/s]") == 215
 
 
 def test_brunetta_sn40l_tokens_per_joule():

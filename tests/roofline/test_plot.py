@@ -41,7 +41,7 @@ def by_gid(ax, gid):
     return [artist for artist in ax.get_children() if artist.get_gid() == gid]
 
 
-# ------------------------------------------------------------------------------------------------------------------ plan
+# ----------------------------------------------------------------------------------------------------------------- plan
 
 
 def test_gaudi_2_in_fp8(both):
@@ -120,7 +120,7 @@ def test_designs_that_do_not_exist_are_drawn(llm):
     assert (plan.machine, plan.ridges) == ("what if", (250.0,))
 
 
-# ---------------------------------------------------------------------------------------------------------------- errors
+# --------------------------------------------------------------------------------------------------------------- errors
 
 
 @pytest.mark.parametrize("draw", [roofline, time_breakdown])
@@ -136,14 +136,14 @@ def test_refusals_say_what_to_give(draw, llm, both):
     with pytest.raises(ValueError, match="estimate 1 = 3 is not accepted"):
         draw(3)
     for labels in (["one"], "ab"):
-        with pytest.raises(ValueError, match="labels = .* is not accepted: give 2, one per estimate"):
+        with pytest.raises(ValueError, match=r"labels = .* is not accepted: give 2, one per estimate"):
             draw(*both("h100-sxm"), labels=labels)
     assert plt.get_fignums() == []
 
 
 def test_one_machine_per_panel(llm, both):
     """Hand: unlike machines, unlike numbers of devices, and two machines of one name."""
-    with pytest.raises(ValueError, match="unlike machines, .*: draw one panel per machine"):
+    with pytest.raises(ValueError, match=r"unlike machines, .*: draw one panel per machine"):
         roofline(both("gaudi-2")[0], both("h100-sxm")[1])
     h100 = hs.get("h100-sxm")
     steps = [rl.decode(llm, h100, batch=8, context_tokens=1024, tensor_parallel=n) for n in (1, 2)]
@@ -161,7 +161,7 @@ def test_perfect_overlap_has_no_times_per_operation(llm):
         time_breakdown(step)
 
 
-# -------------------------------------------------------------------------------------------------------------- pictures
+# ------------------------------------------------------------------------------------------------------------- pictures
 
 
 @pytest.mark.parametrize("key", KEYS)

@@ -87,7 +87,7 @@ def test_ticks_are_readable_pairs():
 @pytest.mark.parametrize("limit", [1, 0.5, 0, -2, np.inf, np.nan, True])
 def test_a_limit_has_to_be_above_one(figure1, limit):
     """Hand."""
-    with pytest.raises(ValueError, match="limit = .* is not accepted: give a finite number above 1"):
+    with pytest.raises(ValueError, match=r"limit = .* is not accepted: give a finite number above 1"):
         heatmap(figure1, limit=limit)
 
 
@@ -96,8 +96,7 @@ def test_blue_is_cheaper_and_orange_is_dearer():
     colours = ratio_colours()(np.linspace(0, 1, 101))[:, :3]
     assert (colours[:45, 2] > colours[:45, 0]).all()
     assert (colours[56:, 0] > colours[56:, 2]).all()
-    assert (colours[:, 1] <= colours.max(axis=1) + 1e-9).all()
-    assert not (colours[:, 1] > np.maximum(colours[:, 0], colours[:, 2])).any()
+    assert (colours[:, 1] < np.maximum(colours[:, 0], colours[:, 2]) + 0.01).all()
     lightness = colours @ [0.299, 0.587, 0.114]
     assert (np.diff(lightness[:50]) > 0).all()
     assert (np.diff(lightness[51:]) < 0).all()
@@ -105,7 +104,7 @@ def test_blue_is_cheaper_and_orange_is_dearer():
 
 def test_colour_blind_readers_tell_the_sides_apart():
     """Property: after Machado's matrices for full protanopia and deuteranopia, mirrored ratios stay far apart."""
-    # Machado, Oliveira, Fernandes, "A Physiologically-based Model for Simulation of Color Vision Deficiency", 2009, Table 1
+    # Machado, Oliveira, Fernandes, "A Physiologically-based Model for Simulation of Color Vision Deficiency", 2009
     protan = np.array(
         [[0.152286, 1.052583, -0.204868], [0.114503, 0.786281, 0.099216], [-0.003882, -0.048116, 1.051998]]
     )
@@ -119,7 +118,7 @@ def test_colour_blind_readers_tell_the_sides_apart():
         assert (np.linalg.norm(cheaper - dearer, axis=1) > 0.15).all()
 
 
-# ----------------------------------------------------------------------------------------------------------------- cells
+# ---------------------------------------------------------------------------------------------------------------- cells
 
 
 def test_values_are_at_the_centres_of_their_cells():
@@ -160,7 +159,7 @@ def test_geometric_axes_are_logarithmic():
 
 
 def test_annotations_appear_where_they_can_be_read(figure1):
-    """Hand: 150 cells in a page's width can be read, in a stamp's they cannot, and 10,000 never; the caller decides else."""
+    """Hand: 150 cells can be read in a page's width, not in a stamp's, and 10,000 never; the caller may decide."""
     assert plan_heatmap(figure1).annotations is not None
     assert plan_heatmap(figure1, size_points=(150, 100)).annotations is None
     fine = tco.surface(r_th=np.linspace(0.2, 2, 100), r_sc=np.linspace(0, 1, 100))
@@ -206,7 +205,7 @@ def test_long_axes_are_thinned_to_what_a_screen_shows():
     assert np.allclose(plan.ratio, (plan.r_sc + 1) / (2 * plan.r_th[:, None]))
 
 
-# ------------------------------------------------------------------------------------------------------------ break-even
+# ----------------------------------------------------------------------------------------------------------- break-even
 
 
 @pytest.mark.parametrize("draw", [heatmap, regions])
@@ -269,7 +268,7 @@ def test_a_discount_points_to_the_left(figure1):
     assert arrow.xy[0] < arrow.xyann[0]
 
 
-# ---------------------------------------------------------------------------------------------------------------- points
+# --------------------------------------------------------------------------------------------------------------- points
 
 
 @pytest.mark.parametrize("draw", [heatmap, regions])
@@ -300,21 +299,21 @@ def test_labels_keep_apart_and_inside(draw, figure1):
     for size in (None, (5.0, 4.0)):
         if size:
             ax.figure.set_size_inches(size)
-        inside = None
         extents = boxes(ax, texts)
         inside = ax.get_window_extent()
         for one, other in itertools.combinations(extents, 2):
             assert not one.overlaps(other)
         for box in extents:
-            assert inside.x0 - 1 <= box.x0 <= box.x1 <= inside.x1 + 1
-            assert inside.y0 - 1 <= box.y0 <= box.y1 <= inside.y1 + 1
+            assert inside.x0 <= box.x0 <= box.x1 <= inside.x1
+            assert inside.y0 <= box.y0 <= box.y1 <= inside.y1
 
 
 def test_drawing_twice_moves_nothing(figure1):
     """Property: placement depends on the figure only, so interactive windows come to rest."""
     ax = heatmap(figure1, points={"one": (0.6, 0.9), "two": (0.62, 0.92)})
     texts = labels_of(ax, "one", "two")
-    assert [box.bounds for box in boxes(ax, texts)] == [box.bounds for box in boxes(ax, texts)]
+    first, second = ([box.bounds for box in boxes(ax, texts)] for _ in range(2))
+    assert np.allclose(first, second, atol=0.5)  # pixels; the layout of the axes itself moves by hundredths
 
 
 @pytest.mark.parametrize("draw", [heatmap, regions])
@@ -355,15 +354,15 @@ def test_other_mistakes_say_what_is_accepted(draw, arguments, message, figure1):
 
 def test_mistakes_in_arrows_and_surfaces_say_what_is_accepted(figure1):
     """Hand."""
-    with pytest.raises(ValueError, match="end of arrow 'x' .* is outside the axes"):
+    with pytest.raises(ValueError, match=r"end of arrow 'x' .* is outside the axes"):
         regions(figure1, arrows={"x": ((1.0, 1.0), (2.0, 1.0))})
-    with pytest.raises(ValueError, match="arrow 'x' = .* is not accepted"):
+    with pytest.raises(ValueError, match=r"arrow 'x' = .* is not accepted"):
         regions(figure1, arrows={"x": (1.0, 1.0)})
-    with pytest.raises(ValueError, match="surface = .* is not accepted"):
+    with pytest.raises(ValueError, match="a surface cannot be a ndarray: give what tco.surface"):
         heatmap(np.ones((2, 2)))
 
 
-# ----------------------------------------------------------------------------------------------------------------- words
+# ---------------------------------------------------------------------------------------------------------------- words
 
 
 def test_the_picture_explains_itself():
@@ -413,7 +412,7 @@ def test_small_surfaces_are_drawn(draw, shape):
     draw(s).figure.canvas.draw()
 
 
-# ------------------------------------------------------------------------------------------------------------------ save
+# ----------------------------------------------------------------------------------------------------------------- save
 
 
 @pytest.mark.parametrize(("name", "magic"), [("a.png", b"\x89PNG"), ("a.svg", b"<?xml"), ("a.PDF", b"%PDF")])
