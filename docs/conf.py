@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import shutil
-from importlib.metadata import version
+from importlib import metadata
 from pathlib import Path
 
 project = "inference-tco"
 author = "the inference-tco authors"
-release = version("inference-tco")
+release = metadata.version("inference-tco")
 
 extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.autosummary", "sphinx.ext.napoleon"]
 exclude_patterns = ["_build"]
