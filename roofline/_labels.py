@@ -116,7 +116,8 @@ class LabelPlacer(Artist):
         self._points: list[tuple[tuple[float, float], float]] = []
         self._avoid: list[Text | Legend] = []
         self._lines: list[npt.NDArray[np.float64]] = []
-        self.set_zorder(5)  # below the labels, so it is drawn before them
+        self._yielding: list[Text] = []
+        self.set_zorder(0)  # below every text, so that places are settled before any is drawn
         self.set_in_layout(False)
         ax.add_artist(self)
 
@@ -171,6 +172,10 @@ class LabelPlacer(Artist):
         """Keep labels off a point that has none of its own, such as an arrow's head; arguments as for :meth:`label`."""
         self._points.append((point, marker_points))
 
+    def give_way(self, *texts: Text) -> None:
+        """Hide those of the texts that a label, a marker or a text to keep off would cover in part."""
+        self._yielding.extend(texts)
+
     def keep_off_line(self, points: npt.ArrayLike) -> None:
         """Keep labels off a line where there is room: shape ``(n, 2)``, in data coordinates."""
         self._lines.append(np.asarray(points, dtype=np.float64))
@@ -205,6 +210,12 @@ class LabelPlacer(Artist):
             gap = np.hypot(*np.maximum(np.maximum(np.subtract(box[:2], (x, y)), np.subtract((x, y), box[2:])), 0))
             if label.note.arrow_patch is not None:
                 label.note.arrow_patch.set_visible(bool(gap > label.marker_points / 2 * pixels + 6 * pixels))
+        covers = np.asarray(taken).reshape(-1, 4)
+        for text in self._yielding:
+            text.set_visible(True)  # else it has no extent
+            left, bottom, right, top = text.get_window_extent(renderer).extents
+            apart = (covers[:, 0] > right) | (covers[:, 2] < left) | (covers[:, 1] > top) | (covers[:, 3] < bottom)
+            text.set_visible(bool(apart.all()))
 
     def _places_on_lines(self, step: float) -> npt.NDArray[np.float64]:
         """Sample the lines every few pixels, in pixels."""

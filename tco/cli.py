@@ -195,7 +195,7 @@ def _draw_comparison(result: tco.Comparison, names: tuple[str, str], picture: Pa
     )
     estimate = result.a.throughput
     title = f"TCO of {names[0]} over {names[1]}\n{estimate.workload}"
-    axes = tco.plot.heatmap(surface, points={"modelled": (r_sc, r_th)}, labels=names, title=title)
+    axes = tco.plot.heatmap(surface, points={estimate.kind: (r_sc, r_th)}, labels=names, title=title)
     tco.plot.save(axes, picture)
 
 

@@ -481,3 +481,17 @@ def test_importing_tco_loads_no_matplotlib():
         "import sys, tco; assert 'matplotlib' not in sys.modules; tco.plot.heatmap; assert 'matplotlib' in sys.modules"
     )
     subprocess.run([sys.executable, "-W", "error", "-c", code], check=True)
+
+
+def test_cell_numbers_give_way_to_labels(figure1):
+    """Property: a number that a label or a marker would cover in part is not shown, and the others are."""
+    ax = heatmap(figure1, points={"decode, fp8": (0.6, 0.9)})
+    ax.figure.canvas.draw()
+    cells = [text for text in ax.texts if text.get_gid() == "cell"]
+    hidden = [text for text in cells if not text.get_visible()]
+    boxes = [text.get_window_extent() for text in ax.texts if text.get_gid() != "cell" and text.get_visible()]
+    assert 0 < len(hidden) < len(cells) / 5
+    for text in cells:
+        if text.get_visible():
+            assert not any(text.get_window_extent().overlaps(box) for box in boxes if box.y1 < ax.bbox.y1)
+    plt.close(ax.figure)

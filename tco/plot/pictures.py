@@ -1,287 +1,40 @@
-"""Pictures of the TCO surface: the table of ratios (Kim Figure 1) and its two regions (Kim Figure 2).
-
-Both show where A is cheaper than B and where it is dearer, in server cost ratio (x) and throughput ratio (y), and take
-``ax=None`` and return the matplotlib ``Axes`` that they drew on. What to show is decided first (:func:`plan_heatmap`,
-:class:`RatioScale`: numbers without a pixel) and drawn then. Pictures know ratios only; :func:`save` writes them.
-"""
+"""The table of ratios (Kim Figure 1) and its two regions (Kim Figure 2), drawn."""
 
 from __future__ import annotations
 
-import io
 import math
-import os
-import secrets
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
 import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
-from matplotlib.colors import Colormap, LinearSegmentedColormap, LogNorm
-from matplotlib.figure import Figure, FigureBase
 from matplotlib.patheffects import withStroke
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 from roofline._labels import FONT_POINTS, LabelPlacer, heading
 from tco import ratio as formulas
+from tco.plot.plan import (
+    CHEAPER,
+    DEARER,
+    axis_scale,
+    cell_edges,
+    plan_heatmap,
+    ratio_colours,
+    ratio_text,
+    require_surface,
+    times,
+)
 from tco.surface import Surface
 
-CHEAPER, DEARER = "#1b5aa6", "#c2560c"
-"""Blue where A is cheaper, orange where it is dearer, which colour-blind readers tell apart. In grey nobody does, so
-pictures write ratios and names too."""
-
 _PALE = ("#d3e4f4", "#fbe3c9")
-_MISSING = "#a9a9a9"
-_LIMITS = (1.25, 1.5, 2.0, 4.0, 10.0, 100.0, 1000.0)
-_TICKS = {1.25: (1.1, 1.25), 2.0: (1.25, 1.5, 2.0), 4.0: (1.5, 2.0, 3.0, 4.0), 10.0: (2.0, 5.0, 10.0)}
 _LEVELS = (0.5, 0.8, 1.0, 1.25, 2.0)
-_LARGEST_DRAWN_AXIS = 1000  # cells; more than a screen has pixels for, so longer axes are thinned evenly
 _Array = npt.NDArray[np.float64]
 _Points = Mapping[str, tuple[float, float]]
 _Arrows = Mapping[str, tuple[tuple[float, float], tuple[float, float]]]
-
-
-# ---------------------------------------------------------------------------------------------------------- decisions
-
-
-@dataclass(frozen=True)
-class RatioScale:
-    """Colours of a ratio, symmetric about 1, so that 0.8× and 1.25× weigh the same.
-
-    Attributes
-    ----------
-    limit : float
-        ``k``: colours run from ``1/k`` to ``k``; what lies beyond takes the end's colour.
-    clips_below, clips_above : bool
-        Whether anything lies beyond.
-
-    Examples
-    --------
-    >>> scale = RatioScale(limit=2.0, clips_below=False, clips_above=True)
-    >>> scale.norm.vmin, scale.norm.vmax, scale.extend
-    (0.5, 2.0, 'max')
-    >>> scale.tick_labels
-    ('0.5×', '0.67×', '0.8×', '1×', '1.25×', '1.5×', '2×')
-    """
-
-    limit: float
-    clips_below: bool
-    clips_above: bool
-
-    @property
-    def norm(self) -> LogNorm:
-        """Logarithmic norm from ``1/k`` to ``k``."""
-        return LogNorm(1 / self.limit, self.limit)
-
-    @property
-    def extend(self) -> str:
-        """Ends of the colour bar that get an arrow, in matplotlib's words."""
-        return {(False, False): "neither", (True, False): "min", (False, True): "max", (True, True): "both"}[
-            self.clips_below, self.clips_above
-        ]
-
-    @property
-    def ticks(self) -> tuple[float, ...]:
-        """Ratios written at the colour bar, in pairs ``1/t`` and ``t`` around 1, at most nine."""
-        k = self.limit * (1 + 1e-9)
-        powers = tuple(10.0**power for power in range(1, 1 + max(1, int(math.log10(k)))))
-        ladder = next((steps for largest, steps in _TICKS.items() if self.limit <= largest), powers)
-        above = sorted({step for step in ladder if step <= k} or {self.limit})
-        return (*(1 / step for step in reversed(above)), 1.0, *above)
-
-    @property
-    def tick_labels(self) -> tuple[str, ...]:
-        """The ticks as ``0.5×``, ``1×``, ``2×``."""
-        return tuple(_times(tick) for tick in self.ticks)
-
-
-def ratio_scale(ratio: npt.ArrayLike, *, limit: float | None = None) -> RatioScale:
-    """Choose the colour scale of some ratios.
-
-    Parameters
-    ----------
-    ratio : array-like
-        Ratios above 0; NaN is passed over.
-    limit : float, optional
-        ``k``, above 1. If not given, a round number that 90 % of the ratios lie within.
-
-    Returns
-    -------
-    RatioScale
-
-    Raises
-    ------
-    ValueError
-        A limit that is not a finite number above 1.
-
-    Examples
-    --------
-    >>> ratio_scale([0.6, 0.9, 1.7]).limit
-    2.0
-    """
-    values = np.asarray(ratio, dtype=np.float64)
-    values = values[np.isfinite(values) & (values > 0)]
-    if limit is None:
-        distance = float(np.exp(np.quantile(np.abs(np.log(values)), 0.9))) if values.size else 2.0
-        limit = next((k for k in _LIMITS if distance <= k * (1 + 1e-9)), _LIMITS[-1])
-    elif isinstance(limit, bool) or not (1 < limit < math.inf):
-        raise ValueError(f"limit = {limit!r} is not accepted: give a finite number above 1, such as 2 for 0.5× to 2×")
-    low, high = (float(values.min()), float(values.max())) if values.size else (1.0, 1.0)
-    return RatioScale(float(limit), low < (1 - 1e-9) / limit, high > limit * (1 + 1e-9))
-
-
-@dataclass(frozen=True, eq=False)
-class HeatmapPlan:
-    """What a heatmap shows.
-
-    Attributes
-    ----------
-    r_sc, r_th : ndarray
-        Axis values of the columns and rows drawn.
-    ratio : ndarray
-        Shape ``(len(r_th), len(r_sc))``.
-    x_edges, y_edges : ndarray
-        Borders of the cells, one more than values; on an evenly spaced axis every value is at its cell's centre.
-    x_scale, y_scale : str
-        ``linear``, or ``log`` where the axis is spaced evenly in logarithm.
-    scale : RatioScale
-        The colours.
-    annotations : tuple of tuple of str, optional
-        Text of each cell; ``None`` where cells are too small to read.
-    """
-
-    r_sc: _Array
-    r_th: _Array
-    ratio: _Array
-    x_edges: _Array
-    y_edges: _Array
-    x_scale: str
-    y_scale: str
-    scale: RatioScale
-    annotations: tuple[tuple[str, ...], ...] | None
-
-
-def plan_heatmap(
-    surface: Surface,
-    *,
-    limit: float | None = None,
-    annotate: bool | None = None,
-    size_points: tuple[float, float] = (430.0, 300.0),
-) -> HeatmapPlan:
-    """Decide what a heatmap of a surface shows.
-
-    Parameters
-    ----------
-    surface : Surface
-        From :func:`tco.surface`.
-    limit : float, optional
-        As for :func:`ratio_scale`.
-    annotate : bool, optional
-        Whether to write the ratio into every cell; where it fits if not given.
-    size_points : (float, float)
-        Width and height of the axes, which decide whether it fits [pt].
-
-    Returns
-    -------
-    HeatmapPlan
-
-    Raises
-    ------
-    ValueError
-        Not a surface, or a bad limit.
-
-    Examples
-    --------
-    >>> import tco
-    >>> plan = plan_heatmap(tco.surface(r_th=[0.5, 1.0, 1.5], r_sc=[0.5, 1.0]))
-    >>> plan.x_edges, plan.y_edges
-    (array([0.25, 0.75, 1.25]), array([0.25, 0.75, 1.25, 1.75]))
-    >>> plan.annotations
-    (('1.50', '2.00'), ('0.75', '1.00'), ('0.50', '0.67'))
-    """
-    _require_surface(surface)
-    columns, rows = _thin(surface.r_sc.size), _thin(surface.r_th.size)
-    r_sc, r_th = surface.r_sc[columns], surface.r_th[rows]
-    ratio = surface.ratio[np.ix_(rows, columns)]
-    x_scale, y_scale = _axis_scale(r_sc), _axis_scale(r_th)
-    x_edges, y_edges = cell_edges(r_sc, x_scale), cell_edges(r_th, y_scale)
-    if annotate is None:
-        width, height = _smallest_part(x_edges, x_scale), _smallest_part(y_edges, y_scale)
-        annotate = width * size_points[0] >= 24 and height * size_points[1] >= 12
-    texts = tuple(tuple(map(_ratio_text, row)) for row in ratio) if annotate else None
-    return HeatmapPlan(r_sc, r_th, ratio, x_edges, y_edges, x_scale, y_scale, ratio_scale(ratio, limit=limit), texts)
-
-
-def cell_edges(values: npt.ArrayLike, scale: str = "linear") -> npt.NDArray[np.float64]:
-    """Borders of the cells around axis values: half way between neighbours, and as far beyond the ends.
-
-    Parameters
-    ----------
-    values : array-like
-        Strictly increasing, shape ``(n,)``; above 0 for ``log``.
-    scale : {"linear", "log"}
-        Half way in value or in logarithm.
-
-    Returns
-    -------
-    ndarray
-        Shape ``(n + 1,)``. A single value gets a cell of a tenth of it to both sides.
-
-    Examples
-    --------
-    >>> cell_edges([1.0, 2.0, 4.0])
-    array([0.5, 1.5, 3. , 5. ])
-    >>> cell_edges([1.0, 4.0, 16.0], "log")
-    array([ 0.5,  2. ,  8. , 32. ])
-    """
-    axis = np.asarray(values, dtype=np.float64)
-    if scale == "log":
-        return np.exp(cell_edges(np.log(axis)))
-    if axis.size == 1:
-        half = abs(axis[0]) / 10 or 0.1
-        return np.array([axis[0] - half, axis[0] + half])
-    middles = (axis[1:] + axis[:-1]) / 2
-    return np.concatenate([[2 * axis[0] - middles[0]], middles, [2 * axis[-1] - middles[-1]]])
-
-
-def _axis_scale(axis: _Array) -> str:
-    """Return ``log`` for three or more values spaced evenly in logarithm and not in value."""
-    if axis.size < 3 or axis[0] <= 0:
-        return "linear"
-    steps, ratios = np.diff(axis), np.diff(np.log(axis))
-    even, even_in_log = (bool(np.ptp(gaps) <= 1e-3 * gaps.mean()) for gaps in (steps, ratios))
-    return "log" if even_in_log and not even else "linear"
-
-
-def _smallest_part(edges: _Array, scale: str) -> float:
-    """Return the smallest cell's part of the axis."""
-    places = np.log(edges) if scale == "log" else edges
-    return float(np.diff(places).min() / (places[-1] - places[0]))
-
-
-def _thin(size: int) -> npt.NDArray[np.intp]:
-    """Choose which lines of an axis are drawn: all, or evenly spaced ones with both ends."""
-    return np.unique(np.linspace(0, size - 1, min(size, _LARGEST_DRAWN_AXIS)).round().astype(np.intp))
-
-
-def _times(ratio: float) -> str:
-    return f"{float(f'{ratio:.2g}') if ratio < 1 else float(f'{ratio:.3g}'):g}×"
-
-
-def _ratio_text(ratio: float) -> str:
-    if not math.isfinite(ratio):
-        return ""
-    if ratio >= 9.995:
-        return f"{ratio:,.0f}"
-    return f"{ratio:.2f}" if ratio >= 0.095 else f"{ratio:.1g}"
-
-
-# ---------------------------------------------------------------------------------------------------------- pictures
 
 
 def heatmap(
@@ -343,7 +96,7 @@ def heatmap(
     ValueError: point 'decode' (r_sc = 6, r_th = 0.9) is outside the axes: r_sc runs from 0.1 to 1.5, r_th from 0.2 to 2
     >>> plt.close(ax.get_figure())
     """
-    _require_surface(surface)
+    require_surface(surface)
     names = _require_labels(labels)
     places = _require_points(surface, points, measured)
     if ax is None:
@@ -374,20 +127,22 @@ def heatmap(
     every = plan.annotations is not None
     _set_ticks(ax.xaxis, plan.r_sc, plan.x_scale, every)
     _set_ticks(ax.yaxis, plan.r_th, plan.y_scale, every)
+    cells = []
     if plan.annotations is not None:
         for y, values, texts in zip(plan.r_th, plan.ratio, plan.annotations, strict=True):
             for x, value, text in zip(plan.r_sc, values, texts, strict=True):
                 colour = colours(plan.scale.norm(value))
                 halo = [withStroke(linewidth=2.5, foreground=colour)]  # keeps the text readable on the break-even line
                 style: dict[str, Any] = {"fontsize": 8, "color": _ink(colour), "path_effects": halo, "zorder": 2.7}
-                ax.text(x, y, text, ha="center", va="center", gid="cell", **style)
+                cells.append(ax.text(x, y, text, ha="center", va="center", gid="cell", **style))
     bar = ax.figure.colorbar(mesh, ax=ax, extend=plan.scale.extend, pad=0.02)
     bar.ax.yaxis.set_major_locator(FixedLocator(plan.scale.ticks))
-    bar.ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: _times(value)))
+    bar.ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: times(value)))
     bar.ax.yaxis.set_minor_locator(NullLocator())
     bar.ax.tick_params(labelsize=FONT_POINTS)
     bar.ax.set_ylabel(f"TCO of {names[0]} / TCO of {names[1]}\nbelow 1×, {names[0]} is cheaper", parse_math=False)
     placer = LabelPlacer(ax)
+    placer.give_way(*cells)
     _draw_level(ax, surface, 1.0, window, placer)
     _draw_points(ax, surface, places, measured, placer)
     _finish(ax, surface, names, title, places)
@@ -442,13 +197,13 @@ def regions(
     >>> ax = regions(s, arrows={"discount on A": ((1.0, 0.8), (0.7, 0.8))})
     >>> plt.close(ax.get_figure())
     """
-    _require_surface(surface)
+    require_surface(surface)
     names = _require_labels(labels)
     places = _require_points(surface, points, measured)
     movements = _require_arrows(surface, arrows)
     if ax is None:
         ax = plt.subplots(figsize=(7.4, 5.4), layout="constrained")[1]
-    x_scale, y_scale = _axis_scale(surface.r_sc), _axis_scale(surface.r_th)
+    x_scale, y_scale = axis_scale(surface.r_sc), axis_scale(surface.r_th)
     window = _Window(*_ends(surface.r_sc), *_ends(surface.r_th))
     ax.set(xscale=x_scale, yscale=y_scale)
     window.apply(ax)
@@ -540,7 +295,7 @@ def _draw_level(ax: Axes, surface: Surface, level: float, window: _Window, place
         gid="break-even" if even else f"level {level:g}",
     )
     placer.keep_off_line(np.stack([x, y], axis=1)[:: 1 if ax.get_xscale() == "log" else x.size - 1])
-    text = "break-even 1×" if even else _times(level)
+    text = "break-even 1×" if even else times(level)
     across = ax.transLimits.transform(ax.transScale.transform(np.stack([x, y], axis=1)))
     if np.hypot(*(across[-1] - across[0])) < 0.3:  # too short to be written along
         placer.label(text, (float(x[x.size // 2]), float(y[x.size // 2])), marker_points=2)
@@ -602,7 +357,7 @@ def _draw_points(
             clip_on=False,  # a point on the border is whole
             gid=f"point {name}",
         )
-        placer.label(f"{name}: {_ratio_text(ratio)}×", (r_sc, r_th), marker_points=10)
+        placer.label(f"{name}: {ratio_text(ratio)}×", (r_sc, r_th), marker_points=10)
 
 
 def _finish(
@@ -634,30 +389,10 @@ def _set_ticks(axis: Axis, values: _Array, scale: str, every: bool = False) -> N
     axis.set_minor_locator(NullLocator())
 
 
-def ratio_colours() -> Colormap:
-    """Colours from blue (A cheaper) over near-white (level) to orange-brown (A dearer), with grey for NaN.
-
-    Examples
-    --------
-    >>> ratio_colours().name
-    'tco-ratio'
-    """
-    steps = ("#12478f", "#4d8bc9", "#a9cdea", "#f7f7f5", "#fbc98f", "#e8822e", "#9c3d06")
-    return LinearSegmentedColormap.from_list("tco-ratio", steps, N=511).with_extremes(bad=_MISSING)
-
-
 def _ink(colour: tuple[float, float, float, float]) -> str:
     """Return black or white, whichever reads better on a colour."""
     red, green, blue = colour[:3]
     return "black" if 0.299 * red + 0.587 * green + 0.114 * blue > 0.55 else "white"
-
-
-# -------------------------------------------------------------------------------------------------------------- checks
-
-
-def _require_surface(surface: object) -> None:
-    if not isinstance(surface, Surface):
-        raise ValueError(f"a surface cannot be a {type(surface).__name__}: give what tco.surface(...) returns")
 
 
 def _require_labels(labels: Sequence[str]) -> tuple[str, str]:
@@ -700,70 +435,3 @@ def _require_place(surface: Surface, what: str, place: Any) -> tuple[float, floa
                 f"{surface.r_sc[-1]:g}, r_th from {surface.r_th[0]:g} to {surface.r_th[-1]:g}"
             )
     return r_sc, r_th
-
-
-# ---------------------------------------------------------------------------------------------------------------- file
-
-
-def save(ax_or_figure: Axes | Figure, path: str | Path) -> Path:
-    """Write a picture to a file, whole or not at all, and the same bytes for the same picture.
-
-    The file appears under its name only when complete; a failure leaves what was there before, and nothing else. It
-    holds no date, no path and no name of the machine.
-
-    Parameters
-    ----------
-    ax_or_figure : Axes or Figure
-        The picture; of an axes, its whole figure.
-    path : str or Path
-        Ends in ``.png``, ``.svg`` or ``.pdf``; its folder must exist.
-
-    Returns
-    -------
-    Path
-        Where it was written.
-
-    Raises
-    ------
-    ValueError
-        Another extension, a folder that does not exist, a path that is a folder, or nothing that can be drawn.
-
-    Examples
-    --------
-    >>> import tco
-    >>> ax = regions(tco.surface(r_th=[0.5, 1.0, 1.5], r_sc=[0.5, 1.0]))
-    >>> save(ax, "regions.jpeg")
-    Traceback (most recent call last):
-    ...
-    ValueError: regions.jpeg is not accepted: give a path that ends in .png, .svg or .pdf
-    >>> plt.close(ax.get_figure())
-    """
-    target = Path(path)
-    kind = target.suffix.lower().removeprefix(".")
-    if kind not in _METADATA:
-        raise ValueError(f"{target} is not accepted: give a path that ends in .png, .svg or .pdf")
-    if not target.parent.is_dir():
-        raise ValueError(f"{target} cannot be written: the folder {target.parent} does not exist")
-    if target.is_dir():
-        raise ValueError(f"{target} cannot be written: it is a folder")
-    if not isinstance(ax_or_figure, Axes | FigureBase):
-        raise ValueError(f"{type(ax_or_figure).__name__} cannot be saved: give an Axes or a Figure")
-    figure = ax_or_figure.figure if isinstance(ax_or_figure, Axes) else ax_or_figure
-    picture = io.BytesIO()
-    with mpl.rc_context({"svg.hashsalt": "inference-tco"}):
-        figure.canvas.figure.savefig(picture, format=kind, dpi=150, metadata=_METADATA[kind])
-    unfinished = target.with_name(f".{target.name}.{secrets.token_hex(4)}")
-    try:
-        with unfinished.open("xb") as file:
-            file.write(picture.getvalue())
-        os.replace(unfinished, target)
-    finally:
-        unfinished.unlink(missing_ok=True)
-    return target
-
-
-_METADATA: Mapping[str, dict[str, str | None]] = {
-    "png": {"Software": "inference-tco"},
-    "svg": {"Creator": "inference-tco", "Date": None},
-    "pdf": {"Creator": "inference-tco", "CreationDate": None},
-}
