@@ -38,7 +38,7 @@ def save(ax_or_figure: Axes | Figure, path: str | Path) -> Path:
 
     Examples
     --------
-    >>> import tco
+    >>> import tco, matplotlib.pyplot as plt
     >>> ax = tco.plot.regions(tco.surface(r_th=[0.5, 1.0, 1.5], r_sc=[0.5, 1.0]))
     >>> save(ax, "regions.jpeg")
     Traceback (most recent call last):
