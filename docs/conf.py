@@ -13,7 +13,9 @@ release = metadata.version("inference-tco")
 extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.autosummary", "sphinx.ext.napoleon"]
 exclude_patterns = ["_build"]
 html_theme = "alabaster"
-html_theme_options = {"description": "TCO and roofline of LLM inference", "page_width": "1100px", "fixed_sidebar": True}
+html_static_path = ["_static"]
+html_css_files = ["tables.css"]
+html_theme_options = {"description": "TCO and roofline of LLM inference", "page_width": "1360px", "fixed_sidebar": True}
 
 myst_enable_extensions = ["dollarmath"]
 nb_execution_mode = "force"

@@ -207,6 +207,14 @@ def phase_time_s(
     -------
     array
         [s].
+
+    Examples
+    --------
+    >>> from roofline.operations import Operation
+    >>> product = Operation(name="product", kind="linear", layers=1, precision="bf16", flops=2e12, weight_bytes=3e9)
+    >>> device = Machine(name="device", flops_per_s={"bf16": 1e15}, memory_bytes_per_s=1e12)
+    >>> float(phase_time_s([product, product], device))
+    0.006
     """
     times = [ceiling_times_s(operation, machine, devices=devices) for operation in operations]
     if overlap == "perfect":

@@ -127,6 +127,15 @@ def decode_operations(
     References
     ----------
     Kim Eq. 8 (FLOPs); Kim IV-D (traffic).
+
+    Examples
+    --------
+    >>> import roofline as rl
+    >>> step = decode_operations(
+    ...     rl.get_llm("llama-3.1-8b"), batch=64.0, context_tokens=2048.0, precision=rl.policy("bf16")
+    ... )
+    >>> [(operation.name, round(operation.flops / 1e9)) for operation in step][:2]
+    [('qkv', 103), ('attention', 69)]
     """
     context = batch * context_tokens
 
@@ -179,6 +188,15 @@ def prefill_operations(
     References
     ----------
     Kim Eq. 5 (FLOPs, with ``logits="all"``).
+
+    Examples
+    --------
+    >>> import roofline as rl
+    >>> prompt = prefill_operations(
+    ...     rl.get_llm("llama-3.1-8b"), batch=1.0, prompt_tokens=2048.0, precision=rl.policy("bf16"), logits="all"
+    ... )
+    >>> round(sum(operation.flops for operation in prompt) / 1e12, 2)
+    31.84
     """
     rows = batch * prompt_tokens
 

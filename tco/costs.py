@@ -111,6 +111,16 @@ def read_costs(path: str | Path) -> Costs:
     CostsError
         Not readable, a syntax error, a key given twice, an unknown table, key or server, a value that is not accepted:
         all that can be found in one run, each with its key and, in TOML, its line.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = Path(folder, "mine.toml")
+    ...     _ = path.write_text("[facility]\\npue = 1.2\\n[servers.gaudi-2-hls]\\nprice_usd = 150000")
+    ...     costs = read_costs(path)
+    >>> costs.facility.pue, costs.server("gaudi-2").price
+    (1.2, Price(low_usd='(private)', basis='user'))
     """
     path = Path(path)
     text, data = _parse(path)
