@@ -95,7 +95,7 @@ class Costs:
 
 
 def read_costs(path: str | Path) -> Costs:
-    """Read a costs file.
+    r"""Read a costs file.
 
     Parameters
     ----------
@@ -117,7 +117,7 @@ def read_costs(path: str | Path) -> Costs:
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     path = Path(folder, "mine.toml")
-    ...     _ = path.write_text("[facility]\\npue = 1.2\\n[servers.gaudi-2-hls]\\nprice_usd = 150000")
+    ...     _ = path.write_text("[facility]\npue = 1.2\n[servers.gaudi-2-hls]\nprice_usd = 150000")
     ...     costs = read_costs(path)
     >>> costs.facility.pue, costs.server("gaudi-2").price
     (1.2, Price(low_usd='(private)', basis='user'))

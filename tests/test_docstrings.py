@@ -53,7 +53,7 @@ def test_documented_parameters_are_those_of_the_signature(function):
 
 @pytest.mark.parametrize("member", list(announced()))
 def test_every_announced_name_is_explained(member):
-    # property: a first line that is a sentence; a function shows an example, says its parameters or where they are said.
+    # property: a first line that is a sentence; a function has an example and its parameters.
     text = inspect.getdoc(member)
     assert text
     assert text.split("\n\n")[0].rstrip().endswith((".", "]"))
