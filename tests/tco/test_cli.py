@@ -265,3 +265,33 @@ def test_the_module_is_the_shell_and_a_reader_that_stops_is_no_error():
     )
     assert process.stdout.startswith("accelerator")
     assert process.stderr == ""
+
+
+def test_the_other_verdicts(capsys, tmp_path):
+    # hand: swapped sides name the same winner and invert the ratio; a machine against itself is level; where not even a
+    # free server or free infrastructure would do, the report says so instead of a number.
+    there = json.loads(run(capsys, *MAIN_JOB, "--json")[1])["ratio"]
+    swapped = ["compare", "h100-sxm", "gaudi-2", "--llm", "llama-3.1-8b"]
+    back = json.loads(run(capsys, *swapped, "--json")[1])["ratio"]
+    assert there * back == pytest.approx(1, rel=1e-12)
+    _, out, _ = run(capsys, *swapped)
+    assert "gaudi-2 is cheaper" in out
+    assert "h100-sxm would lose even if its infrastructure were free" in out
+    assert "on h100-sxm's server draws level; a larger one is not needed" in out
+
+    _, out, _ = run(capsys, "compare", "h100", "dgx-h100", "--llm", "llama-3.1-8b")
+    assert "cost the same per token" in out
+
+    path = costs_file(tmp_path, "[facility]\nusd_per_kwh = 2\n")
+    job = ["compare", "v100", "h100", "--llm", "llama-3.1-8b", "--precision", "fp16,fp8", "--batch", "4"]
+    _, out, _ = run(capsys, *job, "--costs", path)
+    assert "v100-sxm would lose even if its servers were free" in out
+    assert json.loads(run(capsys, *job, "--costs", path, "--json")[1])["break_even_server_cost"] is None
+
+
+def test_the_discount_that_the_report_names_draws_level(capsys, tmp_path):
+    # property: B's server at the named discount makes the ratio 1.
+    _, out, _ = run(capsys, *MAIN_JOB)
+    percent = float(out.split("A discount of ")[1].split("%")[0])
+    path = costs_file(tmp_path, f"[servers.dgx-h100]\nprice_usd = {269_000 * (1 - percent / 100)}\n")
+    assert json.loads(run(capsys, *MAIN_JOB, "--costs", path, "--json")[1])["ratio"] == pytest.approx(1, abs=1e-3)
