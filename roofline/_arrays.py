@@ -2,13 +2,38 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeAlias
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, ParamSpec, TypeAlias, TypeVar
 
 import numpy as np
 from array_api_compat import array_namespace, is_array_api_obj
 
 Array: TypeAlias = Any
 """A number, or an array of any library that follows the Python array API; there is no common static type."""
+
+
+_P = ParamSpec("_P")
+_R = TypeVar("_R")
+
+
+def floats(value: Array) -> Array:
+    """Return an array of integers in 64-bit floats, since products of counts wrap around; anything else as it is."""
+    if not is_array_api_obj(value):
+        return value
+    xp = array_namespace(value)
+    return xp.astype(value, xp.float64) if xp.isdtype(value.dtype, "integral") else value
+
+
+def in_floats(formula: Callable[_P, _R]) -> Callable[_P, _R]:
+    """Make a formula of keyword arguments count in floats, whatever it is given."""
+
+    @wraps(formula)
+    def counted(*args: _P.args, **kwargs: _P.kwargs) -> _R:
+        given: dict[str, Any] = {name: floats(value) for name, value in kwargs.items()}
+        return formula(*args, **given)
+
+    return counted
 
 
 def namespace(*values: Array) -> Any:

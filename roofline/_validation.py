@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import numpy as np
@@ -54,7 +55,11 @@ def number(
     accepted = _accepted(above, at_least, at_most, whole)
     foreign = is_array_api_obj(value) and not is_numpy_array(value) and not isinstance(value, np.generic)
     if foreign:
-        array = value
+        array = _in_64_bits(field, value, accepted)
+        if any(base.__name__ == "Tracer" for base in type(array).__mro__):
+            return array  # while JAX compiles or differentiates there is no value yet that could be checked
+    elif isinstance(value, np.ma.MaskedArray):
+        raise ValueError(f"{field} is a masked array, whose mask would be lost: fill it, or give .compressed()")
     else:
         array = np.asarray(value)
         if array.dtype.kind not in "iuf" or _holds_booleans(value):
@@ -63,7 +68,8 @@ def number(
     if array.size == 0:
         raise ValueError(f"{field} is empty: give {accepted}")
     # The extremes settle every bound, and NaN shows in both: two passes, however many bounds there are.
-    low, high = array.min(), array.max()
+    xp = namespace(array)
+    low, high = xp.min(array), xp.max(array)
     if not (bool(low > -np.inf) and bool(high < np.inf)):
         raise _refused(field, array[~((array > -np.inf) & (array < np.inf))] if array.shape else array, accepted)
     if above is not None and bool(low <= above):
@@ -72,7 +78,7 @@ def number(
         raise _refused(field, low, accepted)
     if at_most is not None and bool(high > at_most):
         raise _refused(field, high, accepted)
-    if whole and bool((broken := namespace(array).floor(array) != array).any()):
+    if whole and bool(xp.any(broken := xp.floor(array) != array)):
         raise _refused(field, array[broken] if array.shape else array, accepted)
     return array
 
@@ -125,6 +131,19 @@ def choice(field: str, value: Any, options: tuple[str, ...]) -> str:
     return value
 
 
+def _in_64_bits(field: str, array: Array, accepted: str) -> Array:
+    """Return an array of another library in 64-bit floats; JAX has none until it is told to."""
+    xp = namespace(array)
+    if not xp.isdtype(array.dtype, ("integral", "real floating")):
+        raise ValueError(f"{field} of {array.dtype} is not accepted: give {accepted}")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # JAX warns that it truncates; the error below says more
+        array = xp.astype(array, xp.float64)
+    if array.dtype != xp.float64:
+        raise ValueError(f"{field} would be counted in {array.dtype}: first jax.config.update('jax_enable_x64', True)")
+    return array
+
+
 def _holds_booleans(value: Any) -> bool:
     # NumPy turns [True, 2] into integers, so the booleans are gone before its dtype can tell.
     return isinstance(value, list | tuple) and any(
@@ -139,7 +158,7 @@ def _accepted(above: float | None, at_least: float | None, at_most: float | None
         for bound, text in (
             (above, f"above {above:g}" if above is not None else ""),
             (at_least, f"of at least {at_least:g}" if at_least is not None else ""),
-            (at_most, f"of at most {at_most:,g}".replace(",", " ") if at_most is not None else ""),
+            (at_most, f"of at most {at_most:,.12g}" if at_most is not None else ""),
         )
         if bound is not None
     ]

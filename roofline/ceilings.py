@@ -8,13 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from hardware_specs import Accelerator, UnsupportedFormatError, number_format
 from roofline._arrays import Array, maximum
+from roofline._validation import count, number
 from roofline.operations import Operation
 from roofline.precision import POLICY_NAMES, PrecisionPolicy, policy
+
+if TYPE_CHECKING:
+    from roofline.llm import LLM
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,6 +42,11 @@ class Machine:
     link_bytes_per_s : array, optional
         Bandwidth of the scale-up link in one direction [byte/s]; unknown if absent.
 
+    Raises
+    ------
+    ValueError
+        A rate or a capacity that is not above 0 and finite.
+
     Examples
     --------
     A sweep of bandwidths that no vendor sells:
@@ -50,6 +61,20 @@ class Machine:
     memory_bytes_per_s: Array
     memory_bytes: Array | None = None
     link_bytes_per_s: Array | None = None
+
+    def __post_init__(self) -> None:
+        rates = {key: _rate(f"flops_per_s[{key!r}]", rate) for key, rate in self.flops_per_s.items()}
+        object.__setattr__(self, "flops_per_s", MappingProxyType(rates))
+        for field in ("memory_bytes_per_s", "memory_bytes", "link_bytes_per_s"):
+            value = getattr(self, field)
+            if value is not None or field == "memory_bytes_per_s":
+                object.__setattr__(self, field, _rate(field, value))
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape that the rates broadcast to."""
+        rates = (*self.flops_per_s.values(), self.memory_bytes_per_s, self.memory_bytes, self.link_bytes_per_s)
+        return np.broadcast_shapes(*(np.shape(rate) for rate in rates if rate is not None))
 
     def peak_flops(self, format_name: str) -> Array:
         """Dense peak of the matrix engine in a number format [FLOP/s].
@@ -82,6 +107,12 @@ class Machine:
         if self.link_bytes_per_s is None:
             raise ValueError(f"{self.name} gives no link_bytes_per_s, which tensor parallelism needs")
         return self.link_bytes_per_s
+
+
+def _rate(field: str, value: Array) -> Array:
+    """Check a rate; one number stays a plain one, which mixes with arrays of any library."""
+    rate = number(field, value, above=0)
+    return float(rate) if isinstance(rate, np.ndarray) and rate.shape == () else rate
 
 
 def machine(device: Accelerator | Machine, precision: PrecisionPolicy, *, devices: int = 1) -> Machine:
@@ -133,6 +164,47 @@ def machine(device: Accelerator | Machine, precision: PrecisionPolicy, *, device
         memory_bytes=device.memory_bytes,
         link_bytes_per_s=device.scale_up_bytes_per_s if devices > 1 else None,
     )
+
+
+def shared_devices(llm: LLM, accelerator: Accelerator | Machine, tensor_parallel: int) -> int:
+    """Return the tensor-parallel size, if the model can be divided so and the devices are joined.
+
+    Parameters
+    ----------
+    llm : LLM
+        The architecture.
+    accelerator : Accelerator or Machine
+        One device.
+    tensor_parallel : int
+        Devices that share every layer.
+
+    Raises
+    ------
+    ValueError
+        Not one whole number, not a divisor of the KV heads, or more devices than the scale-up link joins.
+
+    Examples
+    --------
+    >>> import hardware_specs as hs
+    >>> from roofline import get_llm
+    >>> shared_devices(get_llm("llama-3.1-8b"), hs.get("h100-sxm"), 8)
+    8
+    """
+    devices = count("tensor_parallel", tensor_parallel)
+    for group in llm.layer_groups:
+        if group.kv_heads and group.kv_heads % devices:
+            raise ValueError(
+                f"tensor_parallel = {devices} is not accepted: it must divide the {group.kv_heads} KV heads of "
+                f"{llm.name} (replicated KV heads are not modelled yet)"
+            )
+    if devices > 1 and isinstance(accelerator, Accelerator):
+        link = accelerator.require("scale_up")
+        if link.domain is not None and devices > link.domain:
+            raise ValueError(
+                f"tensor_parallel = {devices} is not accepted: the {link.kind} domain of {accelerator.name} has "
+                f"{link.domain} devices"
+            )
+    return devices
 
 
 def runnable_policies(device: Accelerator | Machine) -> list[str]:

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hardware_specs import Accelerator, number_format
-from roofline._arrays import Array
-from roofline._validation import count, number
-from roofline.ceilings import Machine, machine, phase_time_s, runnable_policies
+from roofline._arrays import Array, floats
+from roofline._validation import number
+from roofline.ceilings import Machine, machine, phase_time_s, runnable_policies, shared_devices
 from roofline.operations import decode_operations, require_modelled
 from roofline.precision import PrecisionPolicy, policy
 
@@ -31,7 +31,8 @@ class OutOfMemoryError(ValueError):
 def weight_bytes(llm: LLM, precision: PrecisionPolicy) -> float:
     """Memory that a model's weights take [byte].
 
-    Linear layers are stored at ``precision.weights``; embedding, LM head, norms and biases at ``precision.head``.
+    Attention and MLP, small vectors included, are stored at ``precision.weights``; embedding, LM head, norms and routers
+    at ``precision.head``.
 
     Parameters
     ----------
@@ -70,7 +71,7 @@ def kv_cache_bytes(llm: LLM, precision: PrecisionPolicy, *, batch: Array, tokens
     >>> kv_cache_bytes(get_llm("llama-3.1-8b"), policy("bf16"), batch=1, tokens=8192) / 2**30
     1.0
     """
-    return batch * tokens * llm.kv_bytes_per_token(number_format(precision.kv_cache).bits)
+    return floats(batch) * tokens * llm.kv_bytes_per_token(number_format(precision.kv_cache).bits)
 
 
 def memory_bytes_per_device(
@@ -136,15 +137,16 @@ def max_batch(
     np.float64(93.0)
     """
     formats = policy(precision)
-    devices = count("tensor_parallel", tensor_parallel)
+    devices = shared_devices(llm, accelerator, tensor_parallel)
     context = number("context_tokens", context_tokens, at_least=1, at_most=llm.max_context, whole=True)
-    require_modelled(llm, longest_tokens=float(context.max()))
+    require_modelled(llm, tokens=context)
     rates = machine(accelerator, formats, devices=devices)
     if rates.memory_bytes is None:
         raise ValueError(f"{rates.name} gives no memory_bytes, which the largest batch needs")
-    require_fit(llm, accelerator, formats, batch=0, tokens=0, devices=devices)
     free = rates.memory_bytes * devices - weight_bytes(llm, formats)
-    batch = np.floor(free / kv_cache_bytes(llm, formats, batch=1, tokens=context + 1))
+    if np.max(free) < 0:
+        require_fit(llm, accelerator, formats, batch=0, tokens=0, devices=devices)
+    batch = np.maximum(np.floor(free / kv_cache_bytes(llm, formats, batch=1, tokens=context + 1)), 0)
     if itl_s is None:
         return batch
     limit = number("itl_s", itl_s, above=0)
@@ -170,8 +172,8 @@ def require_fit(
     accelerator: Accelerator | Machine,
     precision: PrecisionPolicy,
     *,
-    batch: float,
-    tokens: float,
+    batch: Array,
+    tokens: Array,
     devices: int = 1,
 ) -> None:
     """Refuse a batch that does not fit, and say what would.
@@ -184,41 +186,52 @@ def require_fit(
         One device; a machine of unknown capacity refuses nothing.
     precision : PrecisionPolicy
         Formats of each part.
-    batch, tokens : float
-        Sequences, and cached tokens of each.
+    batch, tokens : array
+        Sequences, and cached tokens of each; they broadcast with the capacity.
     devices : int
         Tensor-parallel size.
 
     Raises
     ------
     OutOfMemoryError
-        Needed, available, and what would fit: fewer sequences, a lower precision, more devices.
+        Needed, available, and what would fit, for the worst case: fewer sequences, a lower precision, more devices.
     """
     if accelerator.memory_bytes is None:
         return
-    available = float(np.min(accelerator.memory_bytes))
-
-    def needed(sequences: float, formats: PrecisionPolicy, shared_by: int) -> float:
-        return float(memory_bytes_per_device(llm, formats, batch=sequences, tokens=tokens, devices=shared_by))
-
-    if needed(batch, precision, devices) <= available:
+    cases = np.broadcast_arrays(
+        *(np.asarray(value, dtype=float) for value in (batch, tokens, accelerator.memory_bytes))
+    )
+    excess = memory_bytes_per_device(llm, precision, batch=cases[0], tokens=cases[1], devices=devices) - cases[2]
+    worst = int(np.argmax(excess))
+    if excess.flat[worst] <= 0:
         return
+    sequences, held, available = (float(case.flat[worst]) for case in cases)
+
+    def needed(formats: PrecisionPolicy, shared_by: int) -> float:
+        return float(memory_bytes_per_device(llm, formats, batch=sequences, tokens=held, devices=shared_by))
+
+    def can_share(n: int) -> bool:
+        try:
+            return shared_devices(llm, accelerator, n) > devices and needed(precision, n) <= available
+        except ValueError:
+            return False
+
     options = []
-    free = available * devices - weight_bytes(llm, precision)
-    if batch and free >= kv_cache_bytes(llm, precision, batch=1, tokens=tokens):
-        fewer = math.floor(free / kv_cache_bytes(llm, precision, batch=1, tokens=tokens))
-        options.append(f"a batch of {fewer:,}")
-    lower = [name for name in runnable_policies(accelerator) if needed(batch, policy(name), devices) <= available]
+    if sequences:
+        free = available * devices - weight_bytes(llm, precision)
+        fewer = free // float(kv_cache_bytes(llm, precision, batch=1, tokens=held))
+        if fewer >= 1:
+            options.append(f"a batch of {fewer:,.0f}")
+    lower = [name for name in runnable_policies(accelerator) if needed(policy(name), devices) <= available]
     if lower:
         options.append(f"precision {' or '.join(lower)}")
-    splits = [n for n in (2, 4, 8, 16) if n > devices and all(g.kv_heads % n == 0 for g in llm.layer_groups)]
-    enough = next((n for n in splits if needed(batch, precision, n) <= available), None)
+    enough = next(filter(can_share, (2, 4, 8, 16)), None)
     if enough is not None:
         options.append(f"tensor_parallel = {enough}")
-    what = f"a batch of {batch:,.0f} sequences of {tokens:,.0f} tokens" if batch else "its weights alone"
+    what = f"a batch of {sequences:,.0f} sequences of {held:,.0f} tokens" if sequences else "its weights alone"
     on = "" if devices == 1 else f" on each of {devices} devices"
     raise OutOfMemoryError(
-        f"{llm.name} in {precision.name} with {what} needs {needed(batch, precision, devices) / _GB:,.1f} GB{on}; "
+        f"{llm.name} in {precision.name} with {what} needs {needed(precision, devices) / _GB:,.1f} GB{on}; "
         f"{accelerator.name} has {available / _GB:,.1f} GB. "
         f"What would fit: {'; '.join(options) or 'nothing that was tried'}."
     )

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from hardware_specs import number_format
 from roofline import formulas
-from roofline._arrays import Array
+from roofline._arrays import Array, floats
 from roofline.precision import PrecisionPolicy
 
 if TYPE_CHECKING:
@@ -72,15 +72,15 @@ class Operation:
         return self.weight_bytes + self.kv_bytes + self.activation_bytes
 
 
-def require_modelled(llm: LLM, *, longest_tokens: float) -> None:
+def require_modelled(llm: LLM, *, tokens: Array) -> None:
     """Refuse an architecture whose phases are not modelled yet.
 
     Parameters
     ----------
     llm : LLM
         The architecture.
-    longest_tokens : float
-        Longest sequence asked for; a sliding window that is not shorter changes nothing [token].
+    tokens : array
+        Sequences asked for; a sliding window that is not shorter than the longest changes nothing [token].
 
     Raises
     ------
@@ -91,8 +91,8 @@ def require_modelled(llm: LLM, *, longest_tokens: float) -> None:
         missing = "its mixture of experts"
     elif llm.mla is not None:
         missing = "its multi-head latent attention"
-    elif llm.sliding_window is not None and longest_tokens > llm.sliding_window.window:
-        missing = f"attention over {longest_tokens:,.0f} tokens through its {llm.sliding_window.window:,}-token window"
+    elif llm.sliding_window is not None and (longest := float(tokens.max())) > llm.sliding_window.window:
+        missing = f"attention over {longest:,.0f} tokens through its {llm.sliding_window.window:,}-token window"
     else:
         return
     raise NotModelledError(
@@ -137,6 +137,7 @@ def decode_operations(
     >>> [(operation.name, round(operation.flops / 1e9)) for operation in step][:2]
     [('qkv', 103), ('attention', 69)]
     """
+    batch = floats(batch)
     context = batch * context_tokens
 
     def attention_of(group: LayerGroup) -> Operation:
@@ -198,6 +199,7 @@ def prefill_operations(
     >>> round(sum(operation.flops for operation in prompt) / 1e12, 2)
     31.84
     """
+    batch, prompt_tokens = floats(batch), floats(prompt_tokens)
     rows = batch * prompt_tokens
 
     def attention_of(group: LayerGroup) -> Operation:

@@ -10,8 +10,8 @@ import numpy as np
 
 from hardware_specs import Accelerator
 from roofline._arrays import Array, maximum
-from roofline._validation import choice, count, number
-from roofline.ceilings import Machine, ceiling_times_s, machine, slowest_ceiling, sum_by_ceiling
+from roofline._validation import choice, number
+from roofline.ceilings import Machine, ceiling_times_s, machine, shared_devices, slowest_ceiling, sum_by_ceiling
 from roofline.memory import memory_bytes_per_device
 from roofline.operations import Operation, decode_operations, prefill_operations, require_modelled
 from roofline.precision import PrecisionPolicy, policy
@@ -91,7 +91,10 @@ class OperationEstimate:
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class PhaseEstimate:
-    """Ideal roofline of a phase. Attributes are arrays of the broadcast shape, computed when asked for.
+    """Ideal roofline of a phase. Attributes are computed when asked for.
+
+    Times, rates and bounds have the shape to which workload and machine broadcast; counts (``flops``, ``bytes``,
+    ``memory_bytes``) depend on the workload alone and have its shape.
 
     Attributes
     ----------
@@ -137,12 +140,7 @@ class PhaseEstimate:
     @cached_property
     def shape(self) -> tuple[int, ...]:
         """Shape that all arguments broadcast to."""
-        return np.broadcast_shapes(
-            np.shape(self.batch),
-            np.shape(self.tokens),
-            np.shape(self.machine.memory_bytes_per_s),
-            *(np.shape(rate) for rate in self.machine.flops_per_s.values()),
-        )
+        return np.broadcast_shapes(np.shape(self.batch), np.shape(self.tokens), self.machine.shape)
 
     @cached_property
     def time_s(self) -> Array:
@@ -215,10 +213,19 @@ class PhaseEstimate:
     def workload(self) -> str:
         """What was asked for, in words, without the machine."""
         unit = "prompt tokens" if self.phase == "prefill" else "context tokens"
-        return (
-            f"{self.phase} of {self.llm.name}, batch {_span(self.batch)}, {_span(self.tokens)} {unit}, "
-            f"{self.precision.name}"
-        )
+        words = [
+            f"{self.phase} of {self.llm.name}",
+            f"batch {_span(self.batch)}",
+            f"{_span(self.tokens)} {unit}",
+            self.precision.name,
+        ]
+        if self.devices > 1:
+            words.append(f"tensor parallel {self.devices}")
+        if self.phase == "prefill" and self.logits == "all":
+            words.append("logits at every position")
+        if self.overlap == "perfect":
+            words.append("perfect overlap")
+        return ", ".join(words)
 
     def __repr__(self) -> str:
         return (
@@ -302,8 +309,8 @@ def prefill(
     choice("logits", logits, ("last", "all"))
     sequences = number("batch", batch, at_least=1, whole=True)
     tokens = number("prompt_tokens", prompt_tokens, at_least=1, at_most=llm.max_context, whole=True)
-    devices = _tensor_parallel(llm, tensor_parallel, accelerator)
-    require_modelled(llm, longest_tokens=float(tokens.max()))
+    devices = shared_devices(llm, accelerator, tensor_parallel)
+    require_modelled(llm, tokens=tokens)
     operations = prefill_operations(
         llm, batch=sequences, prompt_tokens=tokens, precision=formats, logits=logits, tensor_parallel=devices
     )
@@ -370,8 +377,8 @@ def decode(
     formats = policy(precision)
     sequences = number("batch", batch, at_least=1, whole=True)
     tokens = number("context_tokens", context_tokens, at_least=1, at_most=llm.max_context, whole=True)
-    devices = _tensor_parallel(llm, tensor_parallel, accelerator)
-    require_modelled(llm, longest_tokens=float(tokens.max()))
+    devices = shared_devices(llm, accelerator, tensor_parallel)
+    require_modelled(llm, tokens=tokens)
     operations = decode_operations(
         llm, batch=sequences, context_tokens=tokens, precision=formats, tensor_parallel=devices
     )
@@ -405,24 +412,6 @@ def _estimate(
         overlap=overlap,
         operations=tuple(OperationEstimate(operation, rates, devices) for operation in operations),
     )
-
-
-def _tensor_parallel(llm: LLM, tensor_parallel: int, accelerator: Accelerator | Machine) -> int:
-    devices = count("tensor_parallel", tensor_parallel)
-    for group in llm.layer_groups:
-        if group.kv_heads and group.kv_heads % devices:
-            raise ValueError(
-                f"tensor_parallel = {devices} is not accepted: it must divide the {group.kv_heads} KV heads of "
-                f"{llm.name} (replicated KV heads are not modelled yet)"
-            )
-    if devices > 1 and isinstance(accelerator, Accelerator):
-        link = accelerator.scale_up
-        if link is not None and link.domain is not None and devices > link.domain:
-            raise ValueError(
-                f"tensor_parallel = {devices} is not accepted: the {link.kind} domain of {accelerator.name} has "
-                f"{link.domain} devices"
-            )
-    return devices
 
 
 def _span(values: Array) -> str:

@@ -91,15 +91,12 @@ class Deployment:
                 f"throughput needs {estimate.devices} devices, but server {self.server.key} has "
                 f"{self.server.accelerators}"
             )
-        held = estimate.tokens if estimate.phase == "prefill" else estimate.tokens + 1
-        batch, tokens = np.broadcast_arrays(estimate.batch, held)
-        largest = int(np.argmax(batch * tokens))
         require_fit(
             estimate.llm,
             device,
             estimate.precision,
-            batch=float(batch.flat[largest]),
-            tokens=float(tokens.flat[largest]),
+            batch=estimate.batch,
+            tokens=estimate.tokens if estimate.phase == "prefill" else estimate.tokens + 1,
             devices=estimate.devices,
         )
 

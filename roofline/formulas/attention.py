@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from roofline._arrays import Array
+from roofline._arrays import Array, in_floats
 
 # experts
 
 
+@in_floats
 def prefill_attention_flops(*, tokens: Array, query_heads: Array, head_dim: Array, layers: Array) -> Array:
     """FLOPs of causal attention over a prompt: ``2s²·H·d·l``, the half that the mask keeps (Kim Eq. 5, any ``H·d``).
 
@@ -31,6 +32,7 @@ def prefill_attention_flops(*, tokens: Array, query_heads: Array, head_dim: Arra
     return 2 * s**2 * H * d * layers
 
 
+@in_floats
 def decode_attention_flops(*, total_context_tokens: Array, query_heads: Array, head_dim: Array, layers: Array) -> Array:
     """FLOPs of attention in one decode step: ``4·H·d·l·Σ sᵢ`` (Kim Eq. 8, any ``H·d``).
 

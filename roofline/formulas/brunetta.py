@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from roofline._arrays import Array
+from roofline._arrays import Array, in_floats
 
 # al.
 
 
+@in_floats
 def brunetta_eq1(
     *,
     parameters: Array,
@@ -44,6 +45,7 @@ def brunetta_eq1(
     return P * (N + B * layers * context_tokens * model_width)
 
 
+@in_floats
 def brunetta_eq2(*, parameters: Array, batch: Array, layers: Array, context_tokens: Array, model_width: Array) -> Array:
     """FLOPs of a forward pass as Brunetta Eq. 2 prints it: ``2B(N + n_layer·n_ctx·d_model)`` [FLOP].
 
@@ -68,6 +70,7 @@ def brunetta_eq2(*, parameters: Array, batch: Array, layers: Array, context_toke
     return 2 * B * (N + layers * context_tokens * model_width)
 
 
+@in_floats
 def brunetta_sparse_flops(*, dense_flops: Array, sparsity: Array) -> Array:
     """FLOPs of a mixture of experts of sparsity ``s``: the dense FLOPs times ``1 − s`` (Brunetta III-A).
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from roofline._arrays import Array
+from roofline._arrays import Array, in_floats
 
 
+@in_floats
 def ring_all_reduce_bytes(*, message_bytes: Array, devices: Array) -> Array:
     """Bytes that each device sends in a ring all-reduce: ``2(n−1)/n`` of the message [byte].
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from roofline._arrays import Array
+from roofline._arrays import Array, in_floats
 
 
+@in_floats
 def expected_distinct_experts(*, experts: Array, experts_per_token: Array, tokens: Array) -> Array:
     """Expected number of distinct experts that a batch of tokens touches under uniform routing.
 
@@ -34,6 +35,7 @@ def expected_distinct_experts(*, experts: Array, experts_per_token: Array, token
     return E * (1 - (1 - k / E) ** n)
 
 
+@in_floats
 def expected_tokens_per_active_expert(*, experts: Array, experts_per_token: Array, tokens: Array) -> Array:
     """Expected rows of an active expert's GEMM: ``n·k`` assignments over the distinct experts touched (Kim VIII).
 

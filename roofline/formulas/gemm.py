@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from roofline._arrays import Array, maximum, minimum
+from roofline._arrays import Array, in_floats, maximum, minimum
 
 
+@in_floats
 def gemm_flops(*, m: Array, k: Array, n: Array) -> Array:
     """FLOPs of an (M×K)·(K×N) matrix product: one multiplication and one addition per term (Kim IV-B).
 
@@ -26,6 +27,7 @@ def gemm_flops(*, m: Array, k: Array, n: Array) -> Array:
     return 2 * m * k * n
 
 
+@in_floats
 def gemm_bytes(*, m: Array, k: Array, n: Array, input_bytes: Array, weight_bytes: Array, output_bytes: Array) -> Array:
     """Least memory traffic of an (M×K)·(K×N) product: each matrix crosses once [byte].
 
@@ -53,6 +55,7 @@ def gemm_bytes(*, m: Array, k: Array, n: Array, input_bytes: Array, weight_bytes
     return m * k * input_bytes + k * n * weight_bytes + m * n * output_bytes
 
 
+@in_floats
 def gemm_intensity(
     *, m: Array, k: Array, n: Array, input_bytes: Array, weight_bytes: Array, output_bytes: Array
 ) -> Array:
@@ -70,6 +73,7 @@ def gemm_intensity(
     )
 
 
+@in_floats
 def thin_gemm_intensity(*, batch: Array, weight_bytes: Array) -> Array:
     """Operational intensity of a GEMM of few rows, where weights are all the traffic: ``2b/P`` (Kim IV-D).
 
@@ -95,6 +99,7 @@ def thin_gemm_intensity(*, batch: Array, weight_bytes: Array) -> Array:
     return 2 * batch / weight_bytes
 
 
+@in_floats
 def kv_attention_intensity(*, gqa_group: Array, kv_bytes: Array) -> Array:
     """Operational intensity of decode attention over the KV cache: ``2g/P``, which is ``g`` for BF16 (Kim IV-D).
 
@@ -120,6 +125,7 @@ def kv_attention_intensity(*, gqa_group: Array, kv_bytes: Array) -> Array:
     return 2 * gqa_group / kv_bytes
 
 
+@in_floats
 def ridge_point(*, flops_per_s: Array, bytes_per_s: Array) -> Array:
     """Operational intensity at which compute and memory time are equal [FLOP/byte] (Kim IV-D).
 
@@ -145,6 +151,7 @@ def ridge_point(*, flops_per_s: Array, bytes_per_s: Array) -> Array:
     return flops_per_s / bytes_per_s
 
 
+@in_floats
 def attainable_flops_per_s(*, intensity: Array, flops_per_s: Array, bytes_per_s: Array) -> Array:
     """The roofline itself: the lower of the peak and ``intensity × bandwidth`` [FLOP/s].
 
@@ -176,6 +183,7 @@ def attainable_flops_per_s(*, intensity: Array, flops_per_s: Array, bytes_per_s:
     return minimum(flops_per_s, intensity * bytes_per_s)
 
 
+@in_floats
 def roofline_time_s(*, flops: Array, bytes: Array, flops_per_s: Array, bytes_per_s: Array) -> Array:
     """Time of an operation whose compute and memory traffic overlap perfectly: ``max(W/P, Q/B)`` [s].
 

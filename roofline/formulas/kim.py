@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from roofline._arrays import Array
+from roofline._arrays import Array, in_floats
 
 # al.
 
 
+@in_floats
 def kim_linear_constant(*, mlp_ratio: Array, gqa_group: Array) -> Array:
     """Weights of a Llama block in units of ``h²``: Kim's ``A = 3a + 2 + 2/g`` (below Eq. 5).
 
@@ -31,6 +32,7 @@ def kim_linear_constant(*, mlp_ratio: Array, gqa_group: Array) -> Array:
     return 3 * a + 2 + 2 / g
 
 
+@in_floats
 def kim_eq5(*, tokens: Array, hidden: Array, layers: Array, mlp_ratio: Array, gqa_group: Array, vocab: Array) -> Array:
     """FLOPs of a Llama forward pass over one sequence (Kim Eq. 5, equal to Eq. 6).
 
@@ -62,6 +64,7 @@ def kim_eq5(*, tokens: Array, hidden: Array, layers: Array, mlp_ratio: Array, gq
     return 2 * s * h**2 * l * (3 * a + 2 + 2 / g) + 2 * s**2 * h * l + 2 * v * s * h
 
 
+@in_floats
 def kim_eq7(
     *,
     tokens: Array,
@@ -99,6 +102,7 @@ def kim_eq7(
     return 2 * t * (A * h**2 * l + v * h) + 4 * s * t * h * l
 
 
+@in_floats
 def kim_eq7_exact(
     *,
     tokens: Array,
@@ -140,6 +144,7 @@ def kim_eq7_exact(
     )
 
 
+@in_floats
 def kim_eq8(
     *,
     batch: Array,
@@ -178,6 +183,7 @@ def kim_eq8(
     return 2 * b * (A * h**2 * l + v * h) + 4 * h * l * total_context_tokens
 
 
+@in_floats
 def linear_attention_crossover_tokens(
     *, hidden: Array, layers: Array, mlp_ratio: Array, gqa_group: Array, vocab: Array
 ) -> Array:

@@ -247,7 +247,7 @@ def test_a_sliding_window_is_modelled_up_to_its_length():
         ({"batch": [True, 2]}, "batch = .* is not accepted"),
         ({"batch": []}, "batch is empty"),
         ({"context_tokens": 0}, "context_tokens = 0 is not accepted"),
-        ({"context_tokens": 131073}, "context_tokens = 131073 is not accepted: .* at most 131 072"),
+        ({"context_tokens": 131073}, "context_tokens = 131073 is not accepted: .* at most 131,072"),
         ({"precision": "fp9"}, "precision = 'fp9' is not known; did you mean"),
         ({"precision": 8}, "precision = 8 is not accepted: give one of bf16"),
         ({"overlap": "some"}, "overlap = 'some' is not accepted"),

@@ -166,7 +166,7 @@ def test_surface_roofline_hardware_and_llms(capsys, tmp_path):
         ([*MAIN_JOB, "--precision", "fp8,fp8,fp8"], "give one name, or two as A,B"),
         ([*MAIN_JOB, "--batch", "0"], "batch = 0 is not accepted: give a whole number of at least 1"),
         ([*MAIN_JOB, "--context", "0"], "context_tokens = 0 is not accepted"),
-        ([*MAIN_JOB, "--context", "200000"], "at most 131 072"),
+        ([*MAIN_JOB, "--context", "200000"], "at most 131,072"),
         ([*MAIN_JOB, "--batch", "5000"], "What would fit: a batch of"),
         (["compare", "a100", "h100", "--llm", "llama-3.1-8b"], "fp8"),
         (["compare", "gaudi-2", "h100", "--llm", "mixtral-8x7b"], "mixture of experts is not modelled yet"),
