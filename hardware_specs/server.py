@@ -12,6 +12,7 @@ from hardware_specs._base import Count, Key, Positive, SourcedSpec, plain, probl
 from hardware_specs.price import Price
 
 MIN_POWER_W, MAX_POWER_W = 50.0, 1e6
+MIN_PRICE_USD, MAX_PRICE_USD = 500.0, 1e9
 
 
 class Server(SourcedSpec):
@@ -71,6 +72,13 @@ class Server(SourcedSpec):
             yield (
                 ("power_w",),
                 f"should be in watts, between {MIN_POWER_W:g} and {MAX_POWER_W:,.0f} W, not {self.power_w:g}",
+            )
+
+        if self.price is not None and not MIN_PRICE_USD <= self.price.low_usd <= MAX_PRICE_USD:
+            yield (
+                ("price_usd",),
+                f"should be in US dollars for the whole server, between {MIN_PRICE_USD:g} and {MAX_PRICE_USD:,.0f} "
+                "(the value is not shown)",
             )
 
     def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:

@@ -166,6 +166,25 @@ def machine(device: Accelerator | Machine, precision: PrecisionPolicy, *, device
     )
 
 
+def require_records(llm: object, accelerator: object) -> None:
+    """Refuse a name where a record is wanted, and say how to get the record.
+
+    Raises
+    ------
+    ValueError
+        `llm` is no :class:`roofline.LLM`, or `accelerator` neither an accelerator nor a machine.
+    """
+    from roofline.llm import LLM  # here, so that importing the package stays cheap
+
+    if not isinstance(llm, LLM):
+        raise ValueError(f"llm = {llm!r} is not accepted: give an LLM, such as rl.get_llm('llama-3.1-8b')")
+    if not isinstance(accelerator, Accelerator | Machine):
+        raise ValueError(
+            f"accelerator = {accelerator!r} is not accepted: give an Accelerator, such as hs.get('h100-sxm'), "
+            "or a Machine"
+        )
+
+
 def shared_devices(llm: LLM, accelerator: Accelerator | Machine, tensor_parallel: int) -> int:
     """Return the tensor-parallel size, if the model can be divided so and the devices are joined.
 

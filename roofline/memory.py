@@ -14,7 +14,7 @@ import numpy as np
 from hardware_specs import Accelerator, number_format
 from roofline._arrays import Array, floats
 from roofline._validation import number
-from roofline.ceilings import Machine, machine, phase_time_s, runnable_policies, shared_devices
+from roofline.ceilings import Machine, machine, phase_time_s, require_records, runnable_policies, shared_devices
 from roofline.operations import decode_operations, require_modelled
 from roofline.precision import PrecisionPolicy, policy
 
@@ -31,7 +31,7 @@ class OutOfMemoryError(ValueError):
 def weight_bytes(llm: LLM, precision: PrecisionPolicy) -> float:
     """Memory that a model's weights take [byte].
 
-    Attention and MLP, small vectors included, are stored at ``precision.weights``; embedding, LM head, norms and routers
+    Attention and MLP, small vectors included, are stored at ``precision.weights``; embedding, LM head, norms, routers
     at ``precision.head``.
 
     Parameters
@@ -136,6 +136,7 @@ def max_batch(
     >>> max_batch(llm, h100, context_tokens=2048, precision="fp8", itl_s=0.010)
     np.float64(93.0)
     """
+    require_records(llm, accelerator)
     formats = policy(precision)
     devices = shared_devices(llm, accelerator, tensor_parallel)
     context = number("context_tokens", context_tokens, at_least=1, at_most=llm.max_context, whole=True)

@@ -11,7 +11,15 @@ import numpy as np
 from hardware_specs import Accelerator
 from roofline._arrays import Array, maximum
 from roofline._validation import choice, number
-from roofline.ceilings import Machine, ceiling_times_s, machine, shared_devices, slowest_ceiling, sum_by_ceiling
+from roofline.ceilings import (
+    Machine,
+    ceiling_times_s,
+    machine,
+    require_records,
+    shared_devices,
+    slowest_ceiling,
+    sum_by_ceiling,
+)
 from roofline.memory import memory_bytes_per_device
 from roofline.operations import Operation, decode_operations, prefill_operations, require_modelled
 from roofline.precision import PrecisionPolicy, policy
@@ -305,6 +313,7 @@ def prefill(
     >>> print(f"{p.time_s * 1e3:.1f} ms, {p.tflops:.0f} TFLOPS, {p.bound} bound")
     15.9 ms, 1871 TFLOPS, matrix bound
     """
+    require_records(llm, accelerator)
     formats = policy(precision)
     choice("logits", logits, ("last", "all"))
     sequences = number("batch", batch, at_least=1, whole=True)
@@ -374,6 +383,7 @@ def decode(
     >>> d.bound
     array(['memory', 'memory', 'memory'], dtype='<U6')
     """
+    require_records(llm, accelerator)
     formats = policy(precision)
     sequences = number("batch", batch, at_least=1, whole=True)
     tokens = number("context_tokens", context_tokens, at_least=1, at_most=llm.max_context, whole=True)

@@ -17,6 +17,7 @@ import roofline as rl
 import tco
 from hardware_specs import Accelerator
 from roofline import LLM, PhaseEstimate
+from roofline.memory import require_fit
 from tco import report
 
 
@@ -58,6 +59,12 @@ def _message(error: Exception) -> str:
     return str(error)
 
 
+def _version() -> str:
+    from importlib.metadata import version
+
+    return version("inference-tco")
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="tco",
@@ -66,6 +73,7 @@ def _parser() -> argparse.ArgumentParser:
         epilog="Begin with\n  tco compare gaudi-2 h100-sxm --llm llama-3.1-8b\nand then put in your own prices: "
         "tco compare --help.",
     )
+    parser.add_argument("--version", action="version", version=f"inference-tco {_version()}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="command")
     _add_compare(commands)
     _add_surface(commands)
@@ -106,7 +114,7 @@ Examples
     )
     command.add_argument("a", help="candidate: an accelerator or a server of `tco hardware`")
     command.add_argument("b", help="reference: ratios are A over B")
-    _add_workload(command, batch=64, precision="fp8")
+    _add_workload(command, precision="fp8")
     command.add_argument("--costs", metavar="FILE", help="your own costs, TOML or JSON (see below)")
     command.add_argument("--out", metavar="FILE", help="where the heatmap goes: .png, .svg or .pdf (tco-A-vs-B.png)")
     command.add_argument("--json", action="store_true", help="print JSON and nothing else")
@@ -114,10 +122,10 @@ Examples
     command.set_defaults(run=_compare)
 
 
-def _add_workload(command: argparse.ArgumentParser, *, batch: int, precision: str) -> None:
+def _add_workload(command: argparse.ArgumentParser, *, precision: str) -> None:
     command.add_argument("--llm", required=True, metavar="NAME", help="a model of `tco llms`, or its Hugging Face id")
     command.add_argument("--phase", choices=("decode", "prefill"), default="decode", help="(decode)")
-    command.add_argument("--batch", type=int, default=batch, help=f"sequences at a time on each replica ({batch})")
+    command.add_argument("--batch", type=int, help="sequences at a time on each replica (64; in prefill 1)")
     command.add_argument(
         "--context", type=int, default=2048, help="cached tokens of each sequence; in prefill, prompt tokens (2048)"
     )
@@ -125,7 +133,7 @@ def _add_workload(command: argparse.ArgumentParser, *, batch: int, precision: st
         "--precision",
         default=precision,
         metavar="NAME",
-        help=f"one of {', '.join(rl.POLICY_NAMES)} ({precision})",
+        help=f"one of {', '.join(rl.POLICY_NAMES)} ({precision}); in `compare` also two, as A,B",
     )
     command.add_argument("--tp", type=int, default=1, metavar="N", help="accelerators that share one replica (1)")
 
@@ -142,11 +150,20 @@ def _compare(options: argparse.Namespace) -> str:
     ]
     result = tco.compare(*sides)
     names = _distinct_names(*sides)
-    picture = Path(options.out or f"tco-{_slug(options.a)}-vs-{_slug(options.b)}.png")
-    _draw_comparison(result, names, picture)
+    wanted = Path(options.out or f"tco-{_slug(options.a)}-vs-{_slug(options.b)}.png")
+    picture: Path | None = wanted
+    try:
+        _draw_comparison(result, names, wanted)
+    except (ValueError, OSError) as error:
+        if options.out is not None:
+            raise
+        # Nobody asked for a picture in this folder by name: the answer matters more.
+        print(f"tco compare: no heatmap: {_message(error)}; --out puts it elsewhere", file=sys.stderr)
+        picture = None
     if options.json:
         return json.dumps(_comparison_json(result, picture, reveal=options.reveal), indent=2)
-    return f"{report.comparison(result, names=names, reveal=options.reveal)}\n\nHeatmap: {picture}"
+    text = report.comparison(result, names=names, reveal=options.reveal)
+    return f"{text}\n\nHeatmap: {picture}" if picture else text
 
 
 def _deployment(name: str, llm: LLM, precision: str, costs: tco.Costs, options: argparse.Namespace) -> tco.Deployment:
@@ -156,11 +173,12 @@ def _deployment(name: str, llm: LLM, precision: str, costs: tco.Costs, options: 
 
 
 def _phase(llm: LLM, accelerator: Accelerator, precision: str, options: argparse.Namespace) -> PhaseEstimate:
+    batch = options.batch if options.batch is not None else (1 if options.phase == "prefill" else 64)
     if options.phase == "prefill":
         return rl.prefill(
             llm,
             accelerator,
-            batch=options.batch,
+            batch=batch,
             prompt_tokens=options.context,
             precision=precision,
             tensor_parallel=options.tp,
@@ -168,7 +186,7 @@ def _phase(llm: LLM, accelerator: Accelerator, precision: str, options: argparse
     return rl.decode(
         llm,
         accelerator,
-        batch=options.batch,
+        batch=batch,
         context_tokens=options.context,
         precision=precision,
         tensor_parallel=options.tp,
@@ -176,9 +194,15 @@ def _phase(llm: LLM, accelerator: Accelerator, precision: str, options: argparse
 
 
 def _distinct_names(a: tco.Deployment, b: tco.Deployment) -> tuple[str, str]:
-    """Call the sides by their accelerators, or by their servers where both hold the same."""
-    names = tuple(side.accelerator.key if side.accelerator else side.server.key for side in (a, b))
-    return (names[0], names[1]) if names[0] != names[1] else (a.server.key, b.server.key)
+    """Call the sides by their accelerators; by server, precision or place where that does not tell them apart."""
+    by_accelerator = [side.accelerator.key if side.accelerator else side.server.key for side in (a, b)]
+    by_server = [side.server.key for side in (a, b)]
+    by_precision = [f"{side.server.key} in {side.throughput.precision.name}" for side in (a, b)]
+    by_place = [f"{side.server.key} ({place})" for side, place in ((a, "A"), (b, "B"))]
+    for first, second in (by_accelerator, by_server, by_precision):
+        if first != second:
+            return first, second
+    return by_place[0], by_place[1]
 
 
 def _slug(name: str) -> str:
@@ -193,27 +217,24 @@ def _draw_comparison(result: tco.Comparison, names: tuple[str, str], picture: Pa
         r_ic=result.r_ic,
         server_share=result.server_share,
     )
-    estimate = result.a.throughput
-    title = f"TCO of {names[0]} over {names[1]}\n{estimate.workload}"
-    axes = tco.plot.heatmap(surface, points={estimate.kind: (r_sc, r_th)}, labels=names, title=title)
+    title = f"TCO of {names[0]} over {names[1]}\n{report.workload(result)}"
+    axes = tco.plot.heatmap(surface, points={result.a.throughput.kind: (r_sc, r_th)}, labels=names, title=title)
     tco.plot.save(axes, picture)
 
 
 def _axis_around(value: float) -> np.ndarray:
     """Return ticks at round steps that hold 1 and the value, with room on both sides."""
     top = max(1.5, value * 1.3)
-    step = next(step for step in (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100, 1e3, 1e6) if top / step <= 18)
+    power = 10.0 ** np.floor(np.log10(top / 18))
+    step = next(step for step in (1 * power, 2 * power, 5 * power, 10 * power) if top / step <= 18)
     low = step if value >= step else value / 2
     ticks = np.arange(1, np.ceil(top / step) + 1) * step
     return ticks if low == step else np.concatenate([[low], ticks])
 
 
-def _comparison_json(result: tco.Comparison, picture: Path, *, reveal: bool) -> dict[str, Any]:
-    data: dict[str, Any] = {
-        "a": result.a.server.key,
-        "b": result.b.server.key,
-        "workload": result.a.throughput.workload,
-        "kind": result.a.throughput.kind,
+def _comparison_json(result: tco.Comparison, picture: Path | None, *, reveal: bool) -> dict[str, Any]:
+    hidden = result.private and not reveal
+    ratios = {
         "r_th": float(result.r_th),
         "r_sc": result.r_sc,
         "r_ic": result.r_ic,
@@ -222,11 +243,21 @@ def _comparison_json(result: tco.Comparison, picture: Path, *, reveal: bool) -> 
         "break_even_throughput": float(result.break_even_throughput),
         "break_even_server_cost": result.break_even_server_cost,
         "break_even_infrastructure_cost": result.break_even_infrastructure_cost,
+    }
+    if hidden:  # sixteen digits of a ratio to a public price would be the private price
+        ratios = {name: None if value is None else float(f"{value:.3g}") for name, value in ratios.items()}
+    data: dict[str, Any] = {
+        "a": result.a.server.key,
+        "b": result.b.server.key,
+        "workload": report.workload(result),
+        "kind": result.a.throughput.kind,
+        **ratios,
         "not_even_free": bool(result.not_even_free),
         "assumptions": [report.assumption_json(item, reveal=reveal) for item in result.assumptions],
-        "picture": str(picture),
+        "cautions": report.cautions(result, reveal=reveal),
+        "picture": str(picture) if picture else None,
     }
-    if reveal or not result.private:
+    if not hidden:
         for side, deployment in (("a", result.a), ("b", result.b)):
             data[f"usd_per_million_tokens_{side}"] = float(deployment.usd_per_million_tokens)
             data[f"usd_per_year_{side}"] = {**deployment.breakdown, "total": deployment.usd_per_year}
@@ -316,10 +347,10 @@ def _add_roofline(commands: Any) -> None:
         description="Ideal roofline of prefill or decode: time, bound and traffic of every operation.",
         epilog="""Examples
   tco roofline h100-sxm --llm llama-3.1-8b --batch 64 --precision fp8
-  tco roofline gaudi-3 --llm llama-3.3-70b --phase prefill --batch 1 --context 8192 --out roofline.png""",
+  tco roofline gaudi-3 --llm llama-3.3-70b --precision fp8 --phase prefill --context 8192 --out roofline.png""",
     )
     command.add_argument("accelerator", help="an accelerator of `tco hardware`")
-    _add_workload(command, batch=64, precision="bf16")
+    _add_workload(command, precision="bf16")
     command.add_argument("--out", metavar="FILE", help="draw the roofline there: .png, .svg or .pdf")
     command.add_argument("--json", action="store_true", help="print JSON and nothing else")
     command.set_defaults(run=_roofline)
@@ -327,6 +358,10 @@ def _add_roofline(commands: Any) -> None:
 
 def _roofline(options: argparse.Namespace) -> str:
     result = _phase(rl.get_llm(options.llm), hs.get(options.accelerator), options.precision, options)
+    held = result.tokens if result.phase == "prefill" else result.tokens + 1
+    require_fit(
+        result.llm, result.accelerator, result.precision, batch=result.batch, tokens=held, devices=result.devices
+    )
     if options.out:
         tco.plot.save(rl.plot.roofline(result), options.out)
     if not options.json:

@@ -152,6 +152,8 @@ def _refuse_unlike(left: PhaseEstimate, right: PhaseEstimate) -> None:
         ("phases", left.phase, right.phase),
         ("kinds of estimate", left.kind, right.kind),
         ("models", left.llm.name, right.llm.name),
+        ("logits", left.logits, right.logits),
+        ("overlaps", left.overlap, right.overlap),
     ):
         if of_a != of_b:
             raise ValueError(f"a and b are of unlike {what}: {of_a} against {of_b}; compare like with like")

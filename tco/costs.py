@@ -21,6 +21,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
+from operator import itemgetter
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, TypeVar
@@ -34,6 +35,10 @@ from tco.facility import Facility
 
 _TABLES = ("facility", "servers")
 _T = TypeVar("_T")
+_TOML_HINTS = {
+    "Cannot overwrite": ": a key is given twice",
+    "Expected newline": ": numbers take no commas or units, texts stand in quotes",
+}
 
 
 class CostsError(ValueError):
@@ -80,10 +85,20 @@ class Costs:
         if _is_server(name):
             key = hs.get_server(name).key
         else:
-            accelerator = hs.get(name).key
+            try:
+                accelerator = hs.get(name).key
+            except hs.UnknownNameError:
+                known = (*self.servers, *hs.names(), *hs.server_names())
+                raise hs.UnknownNameError(
+                    f"unknown accelerator or server {name!r}{did_you_mean(name, known)}; `tco hardware` lists them all"
+                ) from None
             own = [server for server in self.servers.values() if server.accelerator == accelerator]
             if len(own) == 1:
                 return own[0]
+            if len(own) > 1:
+                raise ValueError(
+                    f"{name} could mean {' or '.join(server.key for server in own)} of your costs file: name one"
+                )
             try:
                 key = hs.standard_server(accelerator).key
             except hs.UnknownValueError:
@@ -137,7 +152,8 @@ def read_costs(path: str | Path) -> Costs:
         found.build(("servers", key), found.known(key, fields), partial(_server, key)) for key, fields in tables.items()
     ]
     if found.problems:
-        raise CostsError("\n".join(_describe(path, text, where, message) for where, message in found.problems))
+        described = [_describe(path, text, where, message) for where, message in found.problems]
+        raise CostsError("\n".join(message for _, message in sorted(described, key=itemgetter(0))))
     return Costs(
         facility or Facility(), MappingProxyType({server.key: server for server in servers if server is not None})
     )
@@ -215,7 +231,8 @@ def _parse(path: Path) -> tuple[str, dict[str, Any]]:
             return text, tomllib.loads(text)
         data = json.loads(text, object_pairs_hook=_each_key_once)
     except tomllib.TOMLDecodeError as error:
-        raise CostsError(f'{path}: not valid TOML: {error} (a key given twice reads as "Cannot overwrite")') from None
+        hint = next((hint for words, hint in _TOML_HINTS.items() if words in str(error)), "")
+        raise CostsError(f"{path}: not valid TOML: {error}{hint}") from None
     except ValueError as error:
         raise CostsError(f"{path}: not valid JSON: {error}") from None
     if not isinstance(data, dict):
@@ -231,10 +248,12 @@ def _each_key_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return dict(pairs)
 
 
-def _describe(path: Path, text: str, where: tuple[str, ...], message: str) -> str:
-    line = next((n for n in (_line(text, where[:end]) for end in range(len(where), 0, -1)) if n), None)
-    place = f", line {line}" if line and path.suffix == ".toml" else ""
-    return f"{path}{place}: {'.'.join(where)}: {message}"
+def _describe(path: Path, text: str, where: tuple[str, ...], message: str) -> tuple[int, str]:
+    """Return the line of a mistake, 0 where it is not known, and what to say of it."""
+    lines = (_line(text, where[:end]) for end in range(len(where), 0, -1)) if path.suffix == ".toml" else ()
+    line = next(filter(None, lines), 0)
+    place = f", line {line}" if line else ""
+    return line, f"{path}{place}: {'.'.join(where)}: {message}"
 
 
 def _line(text: str, where: tuple[str, ...]) -> int | None:

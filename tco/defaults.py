@@ -39,6 +39,10 @@ class Assumption:
         Who says so, and which end of a range was taken.
     private : bool
         Whether outputs keep the value to themselves.
+    high : float, optional
+        The other end of the range, where the source gives one.
+    basis : str
+        What kind of price it is, such as ``list`` or ``kit``; empty for anything else.
     """
 
     name: str
@@ -47,6 +51,8 @@ class Assumption:
     origin: Origin
     source: str
     private: bool = False
+    high: float | None = None
+    basis: str = ""
 
     def __repr__(self) -> str:
         shown = "(private)" if self.private else f"{self.value:,.6g} {self.unit}".strip()
@@ -90,27 +96,60 @@ def server_price(server: Server, accelerator: Accelerator | None) -> Assumption:
             origin="yours" if server.price.private else "published",
             source=_quoted(server.price),
             private=server.price.private,
+            high=server.price.usd("high") if server.price.is_range else None,
+            basis=f"{server.price.basis} price",
         )
-    price = _chip_price(accelerator)
-    if price is None:
+    derived = price_from_chips(server, accelerator)
+    if derived is None:
         raise UnknownValueError(
             f"{server.key}: neither its price nor that of its accelerator {server.accelerator} is known; "
             f"give price_usd (in a costs file: [servers.{server.key}] price_usd = ...)"
         )
-    share = price.usd("low") * server.accelerators
+    return derived
+
+
+def price_from_chips(server: Server, accelerator: Accelerator | None) -> Assumption | None:
+    """Price of a server derived from what its accelerators cost, whether or not its own price is known.
+
+    Parameters
+    ----------
+    server : Server
+        What is bought.
+    accelerator : Accelerator, optional
+        What it holds.
+
+    Returns
+    -------
+    Assumption or None
+        [USD]; ``None`` where no price of the accelerator is known.
+
+    Examples
+    --------
+    >>> import hardware_specs as hs
+    >>> round(price_from_chips(hs.get_server("dgx-h100"), hs.get("h100-sxm")).value)
+    328000
+    """
+    price = _chip_price(accelerator)
+    if price is None:
+        return None
+    name = f"server price of {server.key}"
+    factor = float(server.accelerators)
     if price.basis == "server-share":
-        value, rule = share, f"{server.accelerators} × an accelerator's share of a server"
+        rule, basis = f"{server.accelerators} × an accelerator's share of a server", "share of a server's price"
     else:
-        value = share * SERVER_TO_CHIPS_PRICE
+        factor *= SERVER_TO_CHIPS_PRICE
+        basis = f"{price.basis} price of the chips times a factor"
         what = "of a kit" if price.basis == "kit" else "of a chip"
         rule = f"{SERVER_TO_CHIPS_PRICE} (server over chips, Epoch AI) × {server.accelerators} × the price {what}"
     return Assumption(
         name=name,
-        value=value,
+        value=factor * price.usd("low"),
         unit="USD",
         origin="derived",
         source=f"{rule}: {_quoted(price)}",
         private=price.private,
+        high=factor * price.usd("high") if price.is_range else None,
+        basis=basis,
     )
 
 
@@ -133,6 +172,8 @@ def server_power(server: Server, accelerator: Accelerator | None) -> Assumption:
     ------
     UnknownValueError
         Neither the server's power nor the chips' TDP is known.
+    ValueError
+        A power of the caller's own below a tenth of the accelerators' TDP: kilowatts, or the watts of one of them.
 
     Examples
     --------
@@ -144,6 +185,16 @@ def server_power(server: Server, accelerator: Accelerator | None) -> Assumption:
     if server.power_w is not None:
         source = server.source("power_w")
         yours = source == "user"
+        if (
+            yours
+            and accelerator is not None
+            and accelerator.tdp_w is not None
+            and server.power_w < 0.1 * accelerator.tdp_w * server.accelerators
+        ):
+            raise ValueError(
+                f"servers.{server.key}.power_w is below a tenth of the TDP of its {server.accelerators} accelerators: "
+                "give watts of the whole server"
+            )
         return Assumption(
             name=name,
             value=server.power_w,
@@ -157,14 +208,16 @@ def server_power(server: Server, accelerator: Accelerator | None) -> Assumption:
             f"{server.key}: neither its power nor the TDP of its accelerator {server.accelerator} is known; "
             f"give power_w (in a costs file: [servers.{server.key}] power_w = ...)"
         )
+    own = accelerator.source("tdp_w") == "user"
+    tdp = "your TDP" if own else f"TDP {accelerator.tdp_w:g} W ({accelerator.source('tdp_w')})"
     return Assumption(
         name=name,
         value=accelerator.tdp_w * server.accelerators * SERVER_TO_CHIPS_POWER,
         unit="W",
         origin="derived",
         source=f"{SERVER_TO_CHIPS_POWER:.2f} (server over chips: DGX H100, 10.2 kW for 8 × 700 W, Epoch AI) × "
-        f"{server.accelerators} × TDP {accelerator.tdp_w:g} W ({accelerator.source('tdp_w')})",
-        private=accelerator.source("tdp_w") == "user",
+        f"{server.accelerators} × {tdp}",
+        private=own,
     )
 
 
@@ -194,11 +247,11 @@ def facility_assumptions(facility: Facility) -> tuple[Assumption, ...]:
     )
 
 
-_PREFERENCE = ("user", "server-share", "kit", "list", "street", "msrp", "estimate")
+_PREFERENCE = ("user", "kit", "list", "street", "msrp", "estimate", "server-share")
 
 
 def _chip_price(accelerator: Accelerator | None) -> Price | None:
-    """Return the price that needs the shortest rule: a server's share before a kit's before a chip's."""
+    """Return the price to derive a server's from: a kit's or a chip's; a server's share where there is nothing else."""
     prices = accelerator.prices if accelerator is not None else ()
     return min(prices, key=lambda price: _PREFERENCE.index(price.basis), default=None)
 

@@ -66,6 +66,13 @@ class Deployment:
     accelerator: Accelerator | None = None
 
     def __post_init__(self) -> None:
+        for field, kind, example in (
+            ("server", Server, "hs.get_server('dgx-h100')"),
+            ("facility", Facility, "tco.Facility()"),
+        ):
+            value = getattr(self, field)
+            if not isinstance(value, kind):
+                raise ValueError(f"{field} = {value!r} is not accepted: give a {kind.__name__}, such as {example}")
         if self.accelerator is None:
             object.__setattr__(self, "accelerator", self._find_accelerator())
         if isinstance(self.throughput, PhaseEstimate):
@@ -129,9 +136,8 @@ class Deployment:
         """Every input, with its origin."""
         if isinstance(self.throughput, PhaseEstimate):
             device = self.throughput
-            source = (
-                f"{device.kind}, an upper bound: {device.workload}; {self.replicas} replicas on {device.machine.name}"
-            )
+            replicas = "1 replica" if self.replicas == 1 else f"{self.replicas} replicas"
+            source = f"{device.kind}, an upper bound: {device.workload}; {replicas} on {device.machine.name}"
             origin: Any = "modelled"
         else:
             source, origin = "given, tokens/s of the whole server", "yours"

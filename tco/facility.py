@@ -35,7 +35,8 @@ def servers_per_rack(*, rack_power_w: Array, server_power_w: Array) -> Array:
     3.0
     """
     xp = namespace(rack_power_w, server_power_w)
-    return xp.floor(xp.asarray(rack_power_w / server_power_w))
+    # Binary fractions make 32.3 kW / 16.15 kW fall a hair short of 2; a whole number so near is meant.
+    return xp.floor(xp.asarray(rack_power_w / server_power_w * (1 + 1e-12)))
 
 
 class InfrastructureCost(NamedTuple):
@@ -121,7 +122,7 @@ class Facility(Spec):
     usd_per_watt : float
         Power and cooling plant per provisioned watt of IT, up to 200 [USD/W].
     facility_years, server_years : float
-        Lives over which capital is recovered, up to 50 and 20 [year].
+        Lives over which capital is recovered, 1 to 50 and 0.25 to 20 [year].
     discount_rate : float
         Cost of capital per year, 0 to 1 (0.08 is 8 %).
 
@@ -150,8 +151,8 @@ class Facility(Spec):
     rack_power_kw: Annotated[float, Field(gt=0, le=2000)] = 40.0
     rack_usd: Annotated[float, Field(ge=0)] = 5_940.0
     usd_per_watt: Annotated[float, Field(ge=0, le=200)] = 12.0
-    facility_years: Annotated[float, Field(gt=0, le=50)] = 12.0
-    server_years: Annotated[float, Field(gt=0, le=20)] = 4.0
+    facility_years: Annotated[float, Field(ge=1, le=50)] = 12.0
+    server_years: Annotated[float, Field(ge=0.25, le=20)] = 4.0
     discount_rate: Annotated[float, Field(ge=0, le=1)] = 0.08
 
     def infrastructure_usd_per_year(self, server_power_w: float) -> InfrastructureCost:
@@ -167,10 +168,11 @@ class Facility(Spec):
         ValueError
             The server needs more power than a rack has.
         """
-        if server_power_w > self.rack_power_kw * 1e3:
+        if servers_per_rack(rack_power_w=self.rack_power_kw * 1e3, server_power_w=server_power_w) < 1:
+            # Either power may be private, so neither is shown.
             raise ValueError(
-                f"facility.rack_power_kw is too small: a server of {server_power_w / 1e3:g} kW does not fit in a rack; "
-                f"give at least {server_power_w / 1e3:g} (in a costs file: [facility] rack_power_kw = ...)"
+                "facility.rack_power_kw is below the power of one server, so no rack holds one: give more "
+                "(in a costs file: [facility] rack_power_kw = ...)"
             )
         return infrastructure_usd_per_year(
             server_power_w=server_power_w,

@@ -5,7 +5,7 @@ One calendar serves the whole library: a year has 8,760 hours.
 
 from __future__ import annotations
 
-from roofline._arrays import Array, namespace
+from roofline._arrays import Array, in_floats, namespace
 
 HOURS_PER_YEAR = 8760.0
 """Hours of a year of 365 days; energy and tokens per year both use it."""
@@ -14,6 +14,7 @@ SECONDS_PER_YEAR = HOURS_PER_YEAR * 3600.0
 """Seconds of the same year."""
 
 
+@in_floats
 def capital_recovery_factor(*, rate: Array, years: Array) -> Array:
     """Yearly payment per unit of capital over a life, at a discount rate: ``r / (1 − (1+r)^−n)``.
 

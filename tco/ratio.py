@@ -17,9 +17,10 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from roofline._arrays import Array, maximum, namespace
+from roofline._arrays import Array, in_floats, minimum, namespace
 
 
+@in_floats
 def tco_ratio(*, r_th: Array, r_sc: Array, r_ic: Array = 1.0, server_share: Array = 0.5) -> Array:
     """TCO of A over TCO of B at equal traffic (Kim Eq. 4).
 
@@ -46,6 +47,7 @@ def tco_ratio(*, r_th: Array, r_sc: Array, r_ic: Array = 1.0, server_share: Arra
     return (w * r_sc + (1 - w) * r_ic) / r_th
 
 
+@in_floats
 def break_even_throughput(*, r_sc: Array, r_ic: Array = 1.0, server_share: Array = 0.5, target: Array = 1.0) -> Array:
     """Throughput ratio at which the TCO ratio is `target`: ``(w·R_SC + (1−w)·R_IC)/t`` (Kim Eq. 4 solved for R_Th).
 
@@ -65,6 +67,7 @@ def break_even_throughput(*, r_sc: Array, r_ic: Array = 1.0, server_share: Array
     return (w * r_sc + (1 - w) * r_ic) / target
 
 
+@in_floats
 def break_even_server_cost(*, r_th: Array, r_ic: Array = 1.0, server_share: Array = 0.5, target: Array = 1.0) -> Array:
     """Server cost ratio at which the TCO ratio is `target`: ``(t·R_Th − (1−w)·R_IC)/w`` (Kim Eq. 4 solved for R_SC).
 
@@ -73,7 +76,8 @@ def break_even_server_cost(*, r_th: Array, r_ic: Array = 1.0, server_share: Arra
     Returns
     -------
     number or array
-        A is cheaper below it. NaN where no price suffices: see :func:`not_even_free`.
+        A is cheaper below it. NaN where no price suffices (see :func:`not_even_free`), or where servers have no share
+        (``w = 0``) and so no price matters.
 
     Examples
     --------
@@ -84,6 +88,7 @@ def break_even_server_cost(*, r_th: Array, r_ic: Array = 1.0, server_share: Arra
     return _positive_quotient(target * r_th - (1 - w) * r_ic, w)
 
 
+@in_floats
 def break_even_infrastructure_cost(
     *, r_th: Array, r_sc: Array, server_share: Array = 0.5, target: Array = 1.0
 ) -> Array:
@@ -94,7 +99,7 @@ def break_even_infrastructure_cost(
     Returns
     -------
     number or array
-        A is cheaper below it. NaN where not even free infrastructure suffices.
+        A is cheaper below it. NaN where not even free infrastructure suffices, or where it has no share (``w = 1``).
 
     Examples
     --------
@@ -105,6 +110,7 @@ def break_even_infrastructure_cost(
     return _positive_quotient(target * r_th - w * r_sc, 1 - w)
 
 
+@in_floats
 def not_even_free(*, r_th: Array, r_ic: Array = 1.0, server_share: Array = 0.5, target: Array = 1.0) -> Array:
     """Whether A would lose even if its servers were free: ``(1−w)·R_IC ≥ t·R_Th`` (Kim II-B).
 
@@ -122,6 +128,7 @@ def not_even_free(*, r_th: Array, r_ic: Array = 1.0, server_share: Array = 0.5, 
     return (1 - server_share) * r_ic >= target * r_th
 
 
+@in_floats
 def largest_useful_discount(
     *,
     r_th: Array,
@@ -154,11 +161,13 @@ def largest_useful_discount(
     0.5
     """
     w = server_share
-    over_cost = w * r_sc + (1 - w) * r_ic - target * r_th
-    xp = namespace(over_cost, w, chip_share)
-    over_cost, chip_cost = xp.asarray(over_cost), xp.asarray(w * r_sc * chip_share)
-    discount = _positive_quotient(maximum(over_cost, 0 * over_cost), chip_cost, at_zero=0.0)
-    return xp.where(discount <= 1, discount, xp.nan)
+    cost, worth = w * r_sc + (1 - w) * r_ic, target * r_th
+    xp = namespace(cost, worth, chip_share)
+    over_cost, chip_cost = xp.asarray(cost - worth), xp.asarray(w * r_sc * chip_share)
+    # Level within rounding is level, and free within rounding is free.
+    over_cost = xp.where(over_cost <= 1e-14 * worth, 0.0, over_cost)
+    discount = _positive_quotient(over_cost, chip_cost, at_zero=0.0)
+    return xp.where(discount <= 1 + 1e-12, minimum(discount, 1.0), xp.nan)
 
 
 class Elasticities(NamedTuple):
@@ -169,6 +178,7 @@ class Elasticities(NamedTuple):
     r_ic: Array
 
 
+@in_floats
 def elasticities(*, r_sc: Array, r_ic: Array = 1.0, server_share: Array = 0.5) -> Elasticities:
     """Elasticities of the TCO ratio: −1 for throughput, each cost's share of A's total for the costs.
 
@@ -194,6 +204,7 @@ def elasticities(*, r_sc: Array, r_ic: Array = 1.0, server_share: Array = 0.5) -
     return Elasticities(r_th=0 * total - 1.0, r_sc=server / total, r_ic=infrastructure / total)
 
 
+@in_floats
 def server_share(*, server_cost: Array, infrastructure_cost: Array) -> Array:
     """``w``: the server's share of B's total cost, ``C_Sv,B/(C_Sv,B + C_If,B)`` (below Kim Eq. 4).
 

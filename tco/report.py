@@ -11,10 +11,11 @@ from hardware_specs._base import IDENTITY_FIELDS, SourcedSpec, leaves
 from roofline import LLM, PhaseEstimate
 from tco import checked
 from tco.comparison import Comparison
-from tco.defaults import Assumption
+from tco.defaults import Assumption, price_from_chips
 from tco.surface import Surface
 
 WIDTH = 100
+_LEVEL = 5e-4  # ratios that round to 1.000 are level
 
 
 def table(rows: Iterable[Sequence[str]], *, header: Sequence[str], left: int = 1) -> str:
@@ -61,43 +62,99 @@ def comparison(result: Comparison, *, names: tuple[str, str], reveal: bool = Fal
     """
     a, b = names
     sections = [
-        f"{a} against {b}: {_workload(result)}",
+        f"{a} against {b}: {workload(result)}",
         _verdict(result, a, b),
-        "Ratios, " + f"{a} / {b}\n" + _indent(_ratios(result)),
+        "Ratios, " + f"{a} / {b}\n" + _indent(_ratios(result, b)),
         "Why\n" + _indent(_why(result, a, b)),
         "What would change it, each alone\n" + _indent(_changes(result, a, b)),
         "Where each input comes from\n" + _indent(_origins(result.assumptions, reveal=reveal)),
     ]
     if reveal or not result.private:
         sections.insert(-1, "Cost of one server\n" + _indent(_costs(result, a, b)))
-    else:
-        sections.append(
-            "Costs of yours are marked private; --reveal shows them and the dollars. Beware: R_SC times a public price "
-            "reveals a private one."
-        )
+    notes = cautions(result, reveal=reveal)
+    if notes:
+        sections.insert(2, "Mind\n" + "\n".join(_hanging(f"- {note}") for note in notes))
     return "\n\n".join(sections)
 
 
-def _workload(result: Comparison) -> str:
+def cautions(result: Comparison, *, reveal: bool = False) -> list[str]:
+    """Say what could turn the answer, or give a private number away.
+
+    Parameters
+    ----------
+    result : Comparison
+        Of scalar shape.
+    reveal : bool
+        Whether private costs are shown anyway.
+    """
+    notes = []
+    prices = (result.a.price, result.b.price)
+    if prices[0].basis != prices[1].basis and not any(price.private for price in prices):
+        kinds = [
+            f"{price.basis} for {side.server.key}" for price, side in zip(prices, (result.a, result.b), strict=True)
+        ]
+        note = f"server prices are of unlike kinds: {kinds[0]}, {kinds[1]}"
+        alike = [price_from_chips(side.server, side.accelerator) for side in (result.a, result.b)]
+        if alike[0] is not None and alike[1] is not None:
+            ratio = _ratio_at(result, alike[0].value, alike[1].value)
+            note += f"; with both from what the chips cost, the TCO ratio is {ratio:.3f}"
+        notes.append(note)
+    for price, ends in (
+        (prices[0], (prices[0].high, prices[1].value)),
+        (prices[1], (prices[0].value, prices[1].high)),
+    ):
+        if price.high is not None and not price.private:
+            ratio = _ratio_at(result, *ends)
+            notes.append(f"{price.name} is the low end of a range; at the high end the TCO ratio is {ratio:.3f}")
+    if isinstance(result.a.throughput, PhaseEstimate) and result.a.throughput.devices > 1:
+        notes.append(
+            "tensor parallelism is modelled with all links of a device at work and no latency; a few devices of a full "
+            "mesh (MI300X, Gaudi) cannot use all their links"
+        )
+    if result.private and not reveal:
+        notes.append(
+            "costs of yours are marked private; --reveal shows them and the dollars. R_SC, R_IC and w, times public "
+            "figures, come close to private ones"
+        )
+    return notes
+
+
+def _ratio_at(result: Comparison, price_a: float | None, price_b: float | None) -> float:
+    """Return the TCO ratio at other server prices [USD]."""
+    costs = [
+        side.infrastructure_usd_per_year + side.facility.server_usd_per_year(price or 0.0)
+        for side, price in ((result.a, price_a), (result.b, price_b))
+    ]
+    return costs[0] / costs[1] / float(result.r_th)
+
+
+def workload(result: Comparison) -> str:
+    """Say what both sides do; where they differ in precision or batch, say A's against B's.
+
+    Parameters
+    ----------
+    result : Comparison
+        Of scalar shape.
+    """
     throughput = result.a.throughput
     if not isinstance(throughput, PhaseEstimate):
         return "throughputs as given"
-    words = throughput.workload
-    other = result.b.throughput
-    if isinstance(other, PhaseEstimate) and other.precision != throughput.precision:
-        words += f" against {other.precision.name}"
+    words, other = throughput.workload, result.b.throughput
+    if isinstance(other, PhaseEstimate) and other.workload != words:
+        parts = zip(words.split(", "), other.workload.split(", "), strict=False)
+        words = ", ".join(mine if mine == theirs else f"{mine} against {theirs}" for mine, theirs in parts)
     return words
 
 
 def _verdict(result: Comparison, a: str, b: str) -> str:
     ratio = float(result.ratio)
     below = f"TCO ratio {a} / {b} = {ratio:.3f}; below 1, {a} is cheaper"
-    if abs(ratio - 1) < 5e-4:
-        verdict = f"{a} and {b} cost the same per token ({below})."
+    if abs(ratio - 1) < _LEVEL:
+        verdict = f"{a} and {b} cost the same per {_token(result)} ({below})."
     else:
         cheaper, dearer, saved = (a, b, 1 - ratio) if ratio < 1 else (b, a, 1 - 1 / ratio)
-        verdict = f"{cheaper} is cheaper: a token costs {saved:.1%} less than on {dearer} ({below})."
-    if isinstance(result.a.throughput, PhaseEstimate):
+        verdict = f"{cheaper} is cheaper: a {_token(result)} costs {saved:.1%} less than on {dearer} ({below})."
+    if any(isinstance(side.throughput, PhaseEstimate) for side in (result.a, result.b)):
         verdict += (
             " Throughputs are ideal rooflines: upper bounds, from which a machine with immature software falls further "
             "than its rival."
@@ -105,12 +162,19 @@ def _verdict(result: Comparison, a: str, b: str) -> str:
     return textwrap.fill(verdict, WIDTH)
 
 
-def _ratios(result: Comparison) -> str:
+def _token(result: Comparison) -> str:
+    estimate = result.a.throughput
+    if not isinstance(estimate, PhaseEstimate):
+        return "token"
+    return "prompt token" if estimate.phase == "prefill" else "generated token"
+
+
+def _ratios(result: Comparison, b: str) -> str:
     rows = [
         ("R_Th", f"{float(result.r_th):.3f}", "throughput of a server"),
         ("R_SC", f"{result.r_sc:.3f}", "cost of a server"),
         ("R_IC", f"{result.r_ic:.3f}", "infrastructure cost of a server: rack, plant, energy"),
-        ("w", f"{result.server_share:.3f}", "the server's share of B's cost"),
+        ("w", f"{result.server_share:.3f}", f"the server's share of {b}'s cost"),
         ("TCO", f"{float(result.ratio):.3f}", "(w·R_SC + (1 − w)·R_IC) / R_Th, Kim Eq. 4"),
     ]
     return "\n".join(f"{name:<5} {value}  {meaning}" for name, value, meaning in rows)
@@ -158,11 +222,13 @@ def _changes(result: Comparison, a: str, b: str) -> str:
             move = f"{float(level) / now - 1:+.0%}"
             rows.append([name, f"{now:.3f}", f"{float(level):.3f}", move, f"{a} is cheaper {side} {float(level):.3f}"])
     lines = [_with_remarks(rows, header=["", "now", "break-even", "change"])]
+    if abs(float(result.ratio) - 1) < _LEVEL:
+        return "\n".join(lines)
     if float(result.ratio) > 1 and server is not None:
         discount = float(
             checked.largest_useful_discount(r_th=r_th, r_sc=r_sc, r_ic=r_ic, server_share=result.server_share)
         )
-        lines.append(f"A discount of {discount:.1%} on {a}'s server draws level; a larger one is not needed.")
+        lines.append(f"A discount of {discount:.1%} on {a}'s server draws level.")
     elif float(result.ratio) < 1:
         # B draws level when its own server cost falls until R_SC, taken with B's new share w, makes the ratio 1:
         # (C_Sv,A + C_If,A)/R_Th = C_Sv,B·(1 − D) + C_If,B.
@@ -185,10 +251,14 @@ def _with_remarks(rows: list[list[str]], *, header: Sequence[str]) -> str:
 
 
 def _costs(result: Comparison, a: str, b: str) -> str:
+    at_least = ", at least" if isinstance(result.a.throughput, PhaseEstimate) else ""
     rows = [[part, *(f"{side.breakdown[part]:,.0f}" for side in (result.a, result.b))] for part in result.a.breakdown]
     rows.append(["total", *(f"{side.usd_per_year:,.0f}" for side in (result.a, result.b))])
     rows.append(
-        ["USD per million tokens", *(f"{float(side.usd_per_million_tokens):.4f}" for side in (result.a, result.b))]
+        [
+            f"USD per million {_token(result)}s{at_least}",
+            *(f"{float(side.usd_per_million_tokens):.4f}" for side in (result.a, result.b)),
+        ]
     )
     return table(rows, header=["USD/year", a, b])
 
@@ -196,7 +266,8 @@ def _costs(result: Comparison, a: str, b: str) -> str:
 def _origins(assumptions: Iterable[Assumption], *, reveal: bool) -> str:
     lines = []
     for item in assumptions:
-        value = "private" if item.private and not reveal else f"{item.value:,.6g} {item.unit}".strip()
+        amount = f"{item.value:,.0f}" if item.value >= 1e4 else f"{item.value:,.6g}"
+        value = "private" if item.private and not reveal else f"{amount} {item.unit}".strip()
         lines.append(f"{item.name}: {value} [{item.origin}]")
         lines.append(textwrap.fill(item.source, WIDTH - 8, initial_indent="    ", subsequent_indent="    "))
     return "\n".join(lines)
@@ -321,7 +392,8 @@ def llms(models: Iterable[LLM]) -> str:
 def _modelled(model: LLM) -> str:
     if model.moe is not None or model.mla is not None:
         return "not yet"
-    return f"to {model.sliding_window.window:,}" if model.sliding_window is not None else "yes"
+    window = model.sliding_window.window if model.sliding_window is not None else model.max_context
+    return f"to {window:,}" if window < model.max_context else "yes"
 
 
 def spec(entry: SourcedSpec) -> str:

@@ -118,7 +118,9 @@ def surface(*, r_th: Any, r_sc: Any, r_ic: Any = 1.0, server_share: Any = 0.5) -
     cost = tco_ratio(r_th=1.0, r_sc=columns, r_ic=infrastructure, server_share=share)
     if max(cost[-1], 1.0) / np.finfo(np.float64).max > rows[0]:
         raise ValueError(f"r_th starts at {rows[0]:g}, where the TCO ratio overflows: give an axis further from 0")
-    return Surface(rows, columns, infrastructure, share, np.multiply.outer(1 / rows, cost))
+    ratio = np.multiply.outer(1 / rows, cost)
+    ratio.flags.writeable = False
+    return Surface(rows, columns, infrastructure, share, ratio)
 
 
 def _axis(field: str, values: Any, **bounds: float) -> npt.NDArray[np.float64]:

@@ -50,5 +50,25 @@ def test_the_ratio_and_its_inverses_can_be_differentiated():
 def test_validated_functions_take_jax_arrays():
     d = rl.decode(LLAMA, hs.get("h100-sxm"), batch=jax.numpy.array([1.0, 8.0]), context_tokens=2048)
     assert isinstance(d.time_s, jax.Array)
+    whole = rl.prefill(LLAMA, hs.get("h100-sxm"), prompt_tokens=jax.numpy.asarray([512, 16384], dtype="int32"))
+    np.testing.assert_allclose(
+        whole.time_s, rl.prefill(LLAMA, hs.get("h100-sxm"), prompt_tokens=[512, 16384]).time_s, rtol=1e-13
+    )
     with pytest.raises(ValueError, match="batch = 0 is not accepted"):
         rl.decode(LLAMA, hs.get("h100-sxm"), batch=jax.numpy.array([0.0, 8.0]), context_tokens=2048)
+
+
+def test_jax_without_64_bits_says_so():
+    jax.config.update("jax_enable_x64", False)
+    try:
+        with pytest.raises(ValueError, match="jax_enable_x64"):
+            rl.decode(LLAMA, hs.get("h100-sxm"), batch=jax.numpy.array([1, 8]), context_tokens=2048)
+    finally:
+        jax.config.update("jax_enable_x64", True)
+
+
+def test_the_validated_functions_compile_too():
+    # sibling: inside jit nothing can be checked, and the result is the same.
+    compiled = jax.jit(lambda batch: rl.decode(LLAMA, H100, batch=batch, context_tokens=2048, precision="fp8").time_s)
+    expected = rl.decode(LLAMA, H100, batch=np.array([1.0, 8.0]), context_tokens=2048, precision="fp8").time_s
+    np.testing.assert_allclose(compiled(np.array([1.0, 8.0])), expected, rtol=1e-13)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 import secrets
@@ -34,7 +35,7 @@ def save(ax_or_figure: Axes | Figure, path: str | Path) -> Path:
     Raises
     ------
     ValueError
-        Another extension, a folder that does not exist, a path that is a folder, or nothing that can be drawn.
+        Another extension, a folder that does not exist or takes no file, a path that is one, or nothing to draw.
 
     Examples
     --------
@@ -65,8 +66,11 @@ def save(ax_or_figure: Axes | Figure, path: str | Path) -> Path:
         with unfinished.open("xb") as file:
             file.write(picture.getvalue())
         os.replace(unfinished, target)
+    except OSError as error:
+        raise ValueError(f"{target} cannot be written: {error.strerror or error}") from None
     finally:
-        unfinished.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # in a folder that takes no file there is none to remove
+            unfinished.unlink(missing_ok=True)
     return target
 
 

@@ -286,7 +286,7 @@ def test_a_plain_price_becomes_the_users_own():
     server = hs.get_server("dgx-h100").replace(price_usd=np.int64(150_000), power_w=7_500)
     assert (server.price.low_usd, server.price.high_usd, server.price.basis) == (150_000, None, "user")
     assert server.source("price") == server.source("price.low_usd") == server.source("power_w") == "user"
-    own = hs.Price(low_usd=1, high_usd=2, basis="list", date="2026-01-31", source="offer")
+    own = hs.Price(low_usd=1_000, high_usd=2_000, basis="list", date="2026-01-31", source="offer")
     assert hs.get_server("dgx-h100").replace(price=own).source("price") == "offer"
 
 

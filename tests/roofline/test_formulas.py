@@ -133,6 +133,15 @@ def test_formulas_need_nothing_beyond_the_array_api(function):
     assert expected == pytest.approx(looped, rel=1e-14)
 
 
+def test_integers_do_not_wrap_around():
+    # hand: 2·64·4096² = 2³¹ does not fit in 32 bits, nor 2·s²·H·d·l of ten million tokens in 64.
+    m = np.array([64], dtype=np.int32)
+    assert formulas.gemm_flops(m=m, k=4096, n=4096) == 2**31
+    tokens = np.array([10_485_760])
+    flops = formulas.prefill_attention_flops(tokens=tokens, query_heads=40, head_dim=128, layers=48)
+    assert flops == pytest.approx(2 * 10_485_760**2 * 40 * 128 * 48)
+
+
 @pytest.mark.parametrize("function", PUBLIC, ids=lambda function: function.__name__)
 def test_every_parameter_is_a_keyword_and_documented(function):
     # property: no positional floats, and no argument without its unit.

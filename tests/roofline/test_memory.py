@@ -55,6 +55,26 @@ def test_max_batch_broadcasts():
     np.testing.assert_array_equal(grid, loop)
 
 
+def test_capacities_may_be_arrays():
+    # property: case by case, and only where nothing fits anywhere is it an error.
+    machine = rl.Machine(
+        name="design", flops_per_s={"bf16": 1e15}, memory_bytes_per_s=1e12, memory_bytes=[10e9, 20e9, 200e9]
+    )
+    batch = rl.max_batch(LLAMA, machine, context_tokens=512)
+    assert batch[0] == 0
+    assert batch[1] < batch[2]
+    d = rl.decode(LLAMA, machine, batch=batch.clip(1), context_tokens=512)
+    assert d.fits.tolist() == [False, True, True]
+
+
+def test_max_batch_refuses_the_tensor_parallel_sizes_that_decode_refuses():
+    for n in (3, 16):
+        with pytest.raises(ValueError, match=f"tensor_parallel = {n} is not accepted"):
+            rl.max_batch(LLAMA, H100, context_tokens=512, tensor_parallel=n)
+    with pytest.raises(ValueError, match="domain"):
+        rl.max_batch(LLAMA, hs.get("h100-pcie"), context_tokens=512, tensor_parallel=8)
+
+
 def test_no_batch_is_fast_enough_gives_zero():
     # hand: 8 GB of weights cannot be read in a microsecond.
     assert rl.max_batch(LLAMA, H100, context_tokens=100, precision="fp8", itl_s=1e-6) == 0

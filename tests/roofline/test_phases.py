@@ -273,6 +273,38 @@ def test_an_unknown_peak_is_an_error_and_not_zero():
         rl.prefill(LLAMA, hs.get("cs-3"), prompt_tokens=10)
 
 
+@pytest.mark.parametrize("rate", [0, -1e12, float("nan"), float("inf"), True, "fast"])
+def test_a_machine_has_rates_above_0(rate):
+    with pytest.raises(ValueError, match="memory_bytes_per_s"):
+        rl.Machine(name="design", flops_per_s={"bf16": 1e15}, memory_bytes_per_s=rate)
+    with pytest.raises(ValueError, match="flops_per_s"):
+        rl.Machine(name="design", flops_per_s={"bf16": rate}, memory_bytes_per_s=1e12)
+
+
+def test_lists_and_arrays_of_links_broadcast_too():
+    # property: the sweep equals the loop; lists are arrays.
+    def design(bandwidth, link):
+        return rl.Machine(
+            name="design", flops_per_s={"bf16": 1e15}, memory_bytes_per_s=bandwidth, link_bytes_per_s=link
+        )
+
+    workload = {"batch": 8, "context_tokens": 512, "tensor_parallel": 2}
+    sweep = rl.decode(LLAMA, design([2e12, 4e12], [1e11, 4.5e11]), **workload)
+    loop = [rl.decode(LLAMA, design(*rates), **workload).time_s for rates in ((2e12, 1e11), (4e12, 4.5e11))]
+    np.testing.assert_allclose(sweep.time_s, loop, rtol=1e-15)
+    assert sweep.bound.shape == sweep.shape == (2,)
+    assert "design" in repr(sweep)
+
+
+def test_names_instead_of_records_are_explained():
+    with pytest.raises(ValueError, match=r"give an LLM, such as rl\.get_llm"):
+        rl.decode("llama-3.1-8b", H100, batch=1, context_tokens=1)
+    with pytest.raises(ValueError, match=r"give an Accelerator, such as hs\.get"):
+        rl.decode(LLAMA, "h100-sxm", batch=1, context_tokens=1)
+    with pytest.raises(ValueError, match="masked array"):
+        rl.decode(LLAMA, H100, batch=np.ma.array([1, 2], mask=[True, False]), context_tokens=1)
+
+
 def test_repr_says_what_it_is():
     d = rl.decode(LLAMA, H100, batch=[1, 64], context_tokens=2048, precision="fp8")
     assert "ideal roofline" in repr(d)

@@ -53,7 +53,7 @@ def test_the_main_job_says_everything_that_it_should(capsys, tmp_path):
         "[default]",
         "[modelled]",
         "upper bound",
-        "USD per million tokens",
+        "USD per million generated tokens",
     ):
         assert part in out, part
     assert (tmp_path / "tco-gaudi-2-vs-h100-sxm.png").read_bytes().startswith(b"\x89PNG")
@@ -84,16 +84,16 @@ def test_json_is_json_alone_and_agrees_with_the_library(capsys):
 def test_private_costs_stay_private_until_revealed(capsys, tmp_path):
     text = "[facility]\nusd_per_kwh = 0.0713\n[servers.gaudi-2-hls]\nprice_usd = 123457\npower_w = 7531\n"
     path = costs_file(tmp_path, text)
-    secrets = ("0.0713", "123457", "123,457", "7531", "7,531")
+    secrets = ("0.0713", "123457", "123,457", "7531", "7,531", f"{123457 / 269000}"[:7])
     for arguments in ((), ("--json",)):
         status, out, _ = run(capsys, *MAIN_JOB, "--costs", path, *arguments)
         assert status == 0
         assert not any(secret in out for secret in secrets)
         assert "usd_per_year" not in out
-        assert "USD per million tokens" not in out
+        assert "USD per million generated tokens" not in out
     _, out, _ = run(capsys, *MAIN_JOB, "--costs", path, "--reveal")
     assert "123,457" in out
-    assert "USD per million tokens" in out
+    assert "USD per million generated tokens" in out
     _, out, _ = run(capsys, *MAIN_JOB, "--costs", path, "--reveal", "--json")
     assert {item["value"] for item in json.loads(out)["assumptions"]} >= {123457.0, 7531.0, 0.0713}
 
@@ -125,10 +125,71 @@ def test_each_side_may_have_its_own_precision(capsys):
 
 
 def test_prefill_and_tensor_parallel(capsys):
-    job = ["compare", "gaudi-3", "h200", "--llm", "llama-3.3-70b", "--phase", "prefill", "--batch", "1", "--tp", "2"]
+    job = ["compare", "gaudi-3", "h200", "--llm", "llama-3.3-70b", "--phase", "prefill", "--tp", "2"]
     status, out, _ = run(capsys, *job)
     assert status == 0
     assert "prefill of Llama 3.3 70B" in out
+    assert "batch 1, 2,048 prompt tokens, fp8, tensor parallel 2" in out
+    assert "prompt token costs" in out
+    assert "full mesh" in " ".join(out.split())
+
+
+def test_cautions_name_what_could_turn_the_answer(capsys):
+    # sibling: the ratio at the other price, from the library with that price.
+    job = ["compare", "mi300x", "h100", "--llm", "llama-3.3-70b", "--tp", "8", "--json"]
+    data = json.loads(run(capsys, *job)[1])
+    assert any("unlike kinds" in caution for caution in data["cautions"])
+    at_high_end = next(caution for caution in data["cautions"] if "high end" in caution)
+    llm = rl.get_llm("llama-3.3-70b")
+    a, b = (
+        tco.Deployment(
+            server,
+            tco.Facility(),
+            rl.decode(
+                llm,
+                hs.get(server.accelerator),
+                batch=64,
+                context_tokens=2048,
+                precision="fp8",
+                tensor_parallel=8,
+            ),
+        )
+        for server in (
+            hs.get_server("mi300x-8gpu").replace(price_usd=15_000 * 8 * 1.64),
+            hs.get_server("dgx-h100"),
+        )
+    )
+    assert float(at_high_end.split()[-1]) == pytest.approx(float(tco.compare(a, b).ratio), abs=5e-4)
+
+
+def test_a_folder_that_takes_no_file_still_gets_the_answer(capsys, monkeypatch):
+    def refuse(*_):
+        raise ValueError("x.png cannot be written: Permission denied")
+
+    monkeypatch.setattr(tco.plot, "save", refuse)
+    status, out, err = run(capsys, *MAIN_JOB)
+    assert status == 0
+    assert "gaudi-2 is cheaper" in out
+    assert "Heatmap:" not in out
+    assert "no heatmap: x.png cannot be written" in err
+    assert run(capsys, *MAIN_JOB, "--out", "x.png")[0] == 2
+
+
+def test_two_servers_of_ones_own_for_one_accelerator_must_be_named(capsys, tmp_path):
+    box = 'accelerator = "gaudi-2"\naccelerators = 8\nprice_usd = 150000\npower_w = 7000\n'
+    path = costs_file(tmp_path, f"[servers.box-a]\n{box}[servers.box-b]\n{box}")
+    status, _, err = run(capsys, *MAIN_JOB, "--costs", path)
+    assert status == 2
+    assert "gaudi-2 could mean box-a or box-b" in err
+    assert run(capsys, "compare", "box-a", "h100", "--llm", "llama-3.1-8b", "--costs", path)[0] == 0
+    assert "did you mean box-a" in run(capsys, "compare", "boxa", "h100", "--llm", "llama-3.1-8b", "--costs", path)[2]
+
+
+def test_version(capsys):
+    with pytest.raises(SystemExit) as leaving:
+        main(["--version"])
+    assert leaving.value.code == 0
+    assert capsys.readouterr().out.startswith("inference-tco 0.")
 
 
 def test_surface_roofline_hardware_and_llms(capsys, tmp_path):
@@ -173,6 +234,7 @@ def test_surface_roofline_hardware_and_llms(capsys, tmp_path):
         (["compare", "gaudi-2", "cs-3", "--llm", "llama-3.1-8b"], "cs-3: no dense matrix peak is known"),
         ([*MAIN_JOB, "--costs", "none.toml"], "none.toml: cannot be read: No such file"),
         ([*MAIN_JOB, "--out", "no/such/folder/x.png"], "no/such/folder"),
+        (["roofline", "h100", "--llm", "llama-3.1-70b"], "What would fit"),
         ([*MAIN_JOB, "--out", "picture.bmp"], "picture.bmp"),
         ([*MAIN_JOB, "--tp", "3"], "tensor_parallel = 3 is not accepted"),
         (["surface", "--r-th", "0:1:3"], "r_th = 0 is not accepted"),
@@ -204,6 +266,13 @@ def test_bad_input_gets_one_message_and_status_2(capsys, tmp_path, arguments, me
         ("[facility]\nusd_per_kwh = nan\n", "line 2: facility.usd_per_kwh: should be a finite number"),
         ("[facility]\nload = true\n", "line 2: facility.load: should be a valid number"),
         ("[servers.gaudi-2-hls]\npower_w = 7.53\n", "line 2: servers.gaudi-2-hls.power_w: should be in watts"),
+        ("[servers.gaudi-2-hls]\npower_w = 75.3\n", "servers.gaudi-2-hls.power_w is below a tenth of the TDP"),
+        (
+            "[servers.gaudi-2-hls]\nprice_usd = 83.117\n",
+            "line 2: servers.gaudi-2-hls.price_usd: should be in US dollars",
+        ),
+        ("[facility]\nrack_power_kw = 8.31\n", "rack_power_kw is below the power of one server"),
+        ("[facility]\npue = 1,2\n", "numbers take no commas"),
         ("[servers.gaudi-2-hls]\nprice_usd = -83117\n", "line 2: servers.gaudi-2-hls.price_usd: should be a finite"),
         ("[servers.gaudi-2-hls]\nprice_eur = 83117\n", "line 2: servers.gaudi-2-hls.price_eur: unknown field"),
         ("[servers.dgx-h10]\nprice_usd = 83117\n", "line 1: servers.dgx-h10: unknown server; did you mean dgx-h100"),
@@ -219,7 +288,7 @@ def test_a_mistake_in_the_costs_file_is_named_with_its_line_and_without_its_valu
     status, out, err = run(capsys, *MAIN_JOB, "--costs", path)
     assert (status, out) == (2, "")
     assert message in err
-    assert not any(secret in err for secret in ("83117", "8.31", "7.53", "125"))
+    assert not any(secret in err for secret in ("83117", "8.31", "7.53", "75.3", "83.1", "125"))
     assert [entry.name for entry in tmp_path.iterdir()] == ["costs.toml"]
 
 
@@ -277,15 +346,19 @@ def test_the_other_verdicts(capsys, tmp_path):
     _, out, _ = run(capsys, *swapped)
     assert "gaudi-2 is cheaper" in out
     assert "h100-sxm would lose even if its infrastructure were free" in out
-    assert "on h100-sxm's server draws level; a larger one is not needed" in out
+    assert "on h100-sxm's server draws level" in out
 
     _, out, _ = run(capsys, "compare", "h100", "dgx-h100", "--llm", "llama-3.1-8b")
-    assert "cost the same per token" in out
+    assert "cost the same per generated token" in out
+    assert "draws level" not in out
 
     path = costs_file(tmp_path, "[facility]\nusd_per_kwh = 2\n")
     job = ["compare", "v100", "h100", "--llm", "llama-3.1-8b", "--precision", "fp16,fp8", "--batch", "4"]
     _, out, _ = run(capsys, *job, "--costs", path)
     assert "v100-sxm would lose even if its servers were free" in out
+    _, out, _ = run(capsys, "compare", "h100", "h100", "--llm", "llama-3.1-8b", "--precision", "bf16,fp8")
+    assert "dgx-h100 in fp8 is cheaper" in out
+    assert "bf16 against fp8" in out
     assert json.loads(run(capsys, *job, "--costs", path, "--json")[1])["break_even_server_cost"] is None
 
 

@@ -26,7 +26,7 @@ def exact(value):
     return pytest.approx(value, rel=1e-12)
 
 
-money, power = st.floats(1e3, 1e7), st.floats(500, 39_000)
+money, power = st.floats(1e3, 1e7), st.floats(1_000, 39_000)
 facilities = st.builds(
     tco.Facility,
     pue=st.floats(1, 3),
@@ -172,6 +172,12 @@ def test_an_unknown_price_or_power_is_an_error_and_never_zero():
         (decode(GAUDI2), rl.prefill(LLAMA, H100, prompt_tokens=2048), "unlike phases: decode against prefill"),
         (decode(GAUDI2), rl.decode(rl.get_llm("qwen3-8b"), H100, batch=64, context_tokens=2048), "unlike models"),
         (decode(GAUDI2), decode(H100, context_tokens=1024), "context tokens differ"),
+        (decode(GAUDI2), decode(H100, overlap="perfect"), "unlike overlaps"),
+        (
+            rl.prefill(LLAMA, GAUDI2, prompt_tokens=2048),
+            rl.prefill(LLAMA, H100, prompt_tokens=2048, logits="all"),
+            "unlike logits",
+        ),
     ],
 )
 def test_unlike_workloads_are_refused(left, right, message):
@@ -196,6 +202,7 @@ def test_batch_and_precision_may_differ():
         (DGX, -5.0, "throughput = -5 is not accepted"),
         (DGX, "fast", "throughput = 'fast' is not accepted"),
         (DGX.replace(accelerators=1), decode(H100, tensor_parallel=2), "needs 2 devices, but server dgx-h100 has 1"),
+        ("dgx-h100", 1.0, "server = 'dgx-h100' is not accepted: give a Server, such as hs.get_server"),
         (DGX, decode(H100, batch=4096), "a batch of 4,096 sequences .* What would fit: a batch of 284"),
     ],
 )
@@ -211,7 +218,10 @@ def test_private_costs_stay_out_of_every_repr():
     a = tco.Deployment(HLS.replace(**secrets), site, decode(GAUDI2))
     b = tco.Deployment(DGX, tco.Facility(), decode(H100))
     c = tco.compare(a, b)
-    shown = " ".join(map(repr, (a, b, c, a.server, a.facility, a.assumptions, c.assumptions)))
+    own_chip = GAUDI2.replace(tdp_w=612.5)
+    d = tco.Deployment(HLS, tco.Facility(), throughput=1.0, accelerator=own_chip)
+    shown = " ".join(map(repr, (a, b, c, a.server, a.facility, a.assumptions, c.assumptions, d, d.assumptions)))
+    assert "612.5" not in shown
     for secret in ("123457", "123,457", "7531", "7,531", "0.0713", "54321", "54,321", f"{a.usd_per_year:,.0f}"):
         assert secret not in shown, secret
     assert a.private

@@ -84,8 +84,16 @@ def test_the_pure_functions_broadcast():
 
 
 def test_a_server_bigger_than_its_rack_is_refused():
-    with pytest.raises(ValueError, match=r"rack_power_kw is too small: a server of 120 kW .* at least 120"):
-        tco.Facility().infrastructure_usd_per_year(120_000)
+    with pytest.raises(ValueError, match="rack_power_kw is below the power of one server") as error:
+        tco.Facility(rack_power_kw=31.7).infrastructure_usd_per_year(45_678)
+    assert not any(private in str(error.value) for private in ("45", "31.7"))
+
+
+def test_a_rack_that_is_a_whole_number_of_servers_holds_them():
+    # hand: 2 × 16.15 kW in 32.3 kW, which binary fractions make 1.9999…; and a rack of exactly one server.
+    facility = tco.Facility(rack_power_kw=32.3, rack_usd=1e5, usd_per_watt=0.0, discount_rate=0.0, facility_years=10.0)
+    assert facility.infrastructure_usd_per_year(16_150.0).rack == pytest.approx(5_000)
+    assert facility.infrastructure_usd_per_year(32_300.0).rack == pytest.approx(10_000)
 
 
 def test_every_default_has_a_source():
