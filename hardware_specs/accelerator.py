@@ -220,7 +220,7 @@ class Accelerator(SourcedSpec):
     process_node : str or None
         Such as ``"TSMC 4N"``.
     dies : int
-        Devices that the package shows to software; a single-device program uses one of them.
+        Devices that the package shows to software; every other figure is of the whole package.
     tdp_w, idle_w : float or None
         Thermal design power and idle power [W].
     peak_tflops, sparse_tflops : Rates

@@ -43,3 +43,14 @@ def test_the_two_commands_are_there_for_ci_to_run(root, marker):
     (command,) = blocks((root / "README.md").read_text(encoding="utf-8"), marker, "bash")
     assert command.startswith("python3 -m venv .venv && .venv/bin/pip install")
     assert command.count("\n") == 1
+
+
+def test_the_chips_file_in_the_readme_loads(root, tmp_path):
+    import hardware_specs as hs
+
+    text = (root / "README.md").read_text(encoding="utf-8")
+    (shown,) = re.findall(r"```toml\n(# my_chips.*?)```", text, flags=re.DOTALL)
+    (tmp_path / "my_chips.toml").write_text(shown, encoding="utf-8")
+    chip = hs.load(tmp_path / "my_chips.toml")["my-chip"]
+    assert chip.peak_flops("fp8") == 2.4e15
+    assert chip.memory_bytes == 128 * 2**30
