@@ -13,13 +13,14 @@ Array: TypeAlias = Any
 """A number, or an array of any library that follows the Python array API; there is no common static type."""
 
 
+_NUMPY = (int, float, np.ndarray, np.generic)
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
 
 
 def floats(value: Array) -> Array:
     """Return an array of integers in 64-bit floats, since products of counts wrap around; anything else as it is."""
-    if not is_array_api_obj(value):
+    if isinstance(value, int | float) or not is_array_api_obj(value):
         return value
     xp = array_namespace(value)
     return xp.astype(value, xp.float64) if xp.isdtype(value.dtype, "integral") else value
@@ -38,6 +39,8 @@ def in_floats(formula: Callable[_P, _R]) -> Callable[_P, _R]:
 
 def namespace(*values: Array) -> Any:
     """Return the array namespace that `values` share; NumPy when all of them are plain numbers."""
+    if all(isinstance(value, _NUMPY) for value in values):
+        return np  # the usual case, without the search
     arrays = [value for value in values if is_array_api_obj(value)]
     return array_namespace(*arrays) if arrays else np
 
