@@ -4,11 +4,11 @@ One :class:`Operation` per kind of matrix product and group of equal layers: QKV
 the MLP, and the LM head, plus the all-reduces of tensor parallelism. Each carries counts only; how long a machine
 takes for them is :mod:`roofline.ceilings`' business.
 
-``bytes`` is traffic to main memory: weights once per step, keys and values read and written, activations into and out of
-each operation. Attention is fused (FlashAttention), so no ``s²`` traffic. Element-wise work between the products (norms,
-rotary embedding, residuals, the gate's product), the embedding look-up and biases are left out. For Llama 3.1 8B that is
-about 1 % of the traffic of a decode step of 64 sequences of 2,048 tokens, 9 % at 256 sequences of 128, and in prefill as
-much again as half of what is counted: up to a fifth of the time where software does not fuse it.
+``bytes`` is traffic to main memory: weights once per step, keys and values read and written, activations into and out
+of each operation. Attention is fused (FlashAttention), so no ``s²`` traffic. Element-wise work between the products
+(norms, rotary embedding, residuals, the gate's product), the embedding look-up and biases are left out. For Llama 3.1
+8B that is about 1 % of the traffic of a decode step of 64 sequences of 2,048 tokens, 9 % at 256 sequences of 128, and
+in prefill as much again as half of what is counted: up to a fifth of the time where software does not fuse it.
 
 A quantity is the total over all devices and all layers of the group. Nothing here is validated; :mod:`roofline.phases`
 does that.

@@ -8,8 +8,7 @@
 from __future__ import annotations
 
 from importlib import import_module
-from types import ModuleType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tco import finance, ratio
 from tco.checked import (
@@ -23,7 +22,6 @@ from tco.checked import (
     tco_ratio,
 )
 from tco.comparison import Comparison, compare
-from tco.costs import Costs, CostsError, read_costs
 from tco.defaults import Assumption
 from tco.deployment import Deployment
 from tco.facility import Facility
@@ -31,6 +29,7 @@ from tco.surface import Surface, surface
 
 if TYPE_CHECKING:
     from tco import plot
+    from tco.costs import Costs, CostsError, read_costs
 
 __all__ = [
     "Assumption",
@@ -57,7 +56,9 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> ModuleType:
+def __getattr__(name: str) -> Any:
     if name == "plot":  # matplotlib is heavy, and most imports never draw
         return import_module("tco.plot")
+    if name in ("Costs", "CostsError", "read_costs"):
+        return getattr(import_module("tco.costs"), name)
     raise AttributeError(f"module 'tco' has no attribute {name!r}")
