@@ -35,7 +35,10 @@ Text = Annotated[str, Field(min_length=1)]
 Key = Annotated[str, Field(pattern=r"^[a-z0-9]+(?:[.-][a-z0-9]+)*$")]
 """A catalogue key: lower case, digits, single hyphens or points."""
 
-PRIVATE_FIELDS = frozenset({"price", "price_usd", "prices", "rents"})
+MONEY_FIELDS = frozenset({"price", "price_usd", "prices", "rents"})
+"""Fields whose values carry a source of their own."""
+
+PRIVATE_FIELDS = MONEY_FIELDS | {"power_w"}
 """Fields whose values no error message repeats."""
 
 IDENTITY_FIELDS = frozenset({"key", "name", "vendor", "aliases", "standard", "sources", "notes"})
@@ -453,7 +456,7 @@ class SourcedSpec(Spec):
         texts: dict[str, dict[str, str]] = {}
         if "sources" not in changes:
             kept = {path: text for path, text in new.sources.items() if path not in changed}
-            added = {path: "user" for path in changed & after.keys() if path.partition(".")[0] not in PRIVATE_FIELDS}
+            added = {path: "user" for path in changed & after.keys() if path.partition(".")[0] not in MONEY_FIELDS}
             texts["sources"] = kept | added
         if "notes" not in changes:
             texts["notes"] = {path: text for path, text in new.notes.items() if path not in changed}

@@ -297,16 +297,15 @@ class Accelerator(SourcedSpec):
     def _rate(self, name: str) -> float | None:
         """Return the dense matrix rate of a format [TFLOP/s], ``None`` where the machine has none."""
         fmt = FORMATS[name]
-        if fmt.engine is None or (fmt.scaling and self.fp8 is not None and fmt.scaling not in self.fp8.scaling):
-            return None
+        if fmt.engine is None or (fmt.scaling and (self.fp8 is None or fmt.scaling not in self.fp8.scaling)):
+            return None  # whether the hardware applies a block format's scales is a fact like any other: unknown is no
         rate: float | None = getattr(self.peak_tflops, fmt.engine)
         return rate
 
     def peak_flops(self, fmt: str) -> float:
         """Return the dense matrix peak in a number format.
 
-        A block format computes at its element's rate, on machines that apply its scales in hardware (`fp8.scaling`,
-        where that is known).
+        A block format computes at its element's rate, on machines known to apply its scales (`fp8.scaling`).
 
         Parameters
         ----------

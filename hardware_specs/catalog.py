@@ -277,6 +277,29 @@ def get_server(name: str) -> Server:
     return _server(_find("servers", "a server", "hardware_specs.server_names()", name)[1])
 
 
+def is_shipped(spec: SourcedSpec, field: str) -> bool:
+    """Whether a value is the shipped catalogue's own, and so public; whatever else it is, it is the caller's.
+
+    Parameters
+    ----------
+    spec : Accelerator or Server
+        Any record, wherever it came from.
+    field : str
+        Name of a field.
+
+    Examples
+    --------
+    >>> server = get_server("dgx-h100")
+    >>> is_shipped(server, "power_w"), is_shipped(server.replace(power_w=9_000), "power_w")
+    (True, False)
+    """
+    try:
+        ours = get_server(spec.key) if isinstance(spec, Server) else get(spec.key)
+    except UnknownNameError:
+        return False
+    return bool(getattr(ours, field) == getattr(spec, field))
+
+
 def standard_server(accelerator_key: str) -> Server:
     """Return the usual server of an accelerator.
 

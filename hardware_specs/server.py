@@ -71,7 +71,7 @@ class Server(SourcedSpec):
         if self.power_w is not None and not MIN_POWER_W <= self.power_w <= MAX_POWER_W:
             yield (
                 ("power_w",),
-                f"should be in watts, between {MIN_POWER_W:g} and {MAX_POWER_W:,.0f} W, not {self.power_w:g}",
+                f"should be in watts, between {MIN_POWER_W:g} and {MAX_POWER_W:,.0f} W (the value is not shown)",
             )
 
         if self.price is not None and not MIN_PRICE_USD <= self.price.low_usd <= MAX_PRICE_USD:
@@ -83,8 +83,10 @@ class Server(SourcedSpec):
 
     def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:
         """Yield what ``repr`` shows: a power of the caller's own is private, as a price is."""
+        from hardware_specs.catalog import is_shipped  # the catalogue is made of servers
+
         for name, value in super().__repr_args__():
-            own = name == "power_w" and self.source("power_w") == "user"
+            own = name == "power_w" and not is_shipped(self, "power_w")
             yield name, "(private)" if own else value
 
     def replace(self, **changes: Any) -> Self:

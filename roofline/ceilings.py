@@ -15,7 +15,7 @@ import numpy as np
 
 from hardware_specs import Accelerator, UnsupportedFormatError, number_format
 from roofline._arrays import Array, maximum
-from roofline._validation import count, number
+from roofline._validation import choice, count, number
 from roofline.operations import Operation
 from roofline.precision import POLICY_NAMES, PrecisionPolicy, policy
 
@@ -299,6 +299,11 @@ def phase_time_s(
     array
         [s].
 
+    Raises
+    ------
+    ValueError
+        Another overlap, or devices that are not a whole number from 1.
+
     Examples
     --------
     >>> from roofline.operations import Operation
@@ -307,6 +312,8 @@ def phase_time_s(
     >>> float(phase_time_s([product, product], device))
     0.006
     """
+    choice("overlap", overlap, ("operation", "perfect"))
+    count("devices", devices)
     times = [ceiling_times_s(operation, machine, devices=devices) for operation in operations]
     if overlap == "perfect":
         return maximum(*sum_by_ceiling(times).values())

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hardware_specs import Accelerator, number_format
-from roofline._arrays import Array, floats
+from roofline._arrays import Array
 from roofline._validation import number
 from roofline.ceilings import Machine, machine, phase_time_s, require_records, runnable_policies, shared_devices
 from roofline.operations import decode_operations, require_modelled
@@ -28,7 +28,7 @@ class OutOfMemoryError(ValueError):
     """A model, or a batch of it, does not fit; the message says needed, available, and what would fit."""
 
 
-def weight_bytes(llm: LLM, precision: PrecisionPolicy) -> float:
+def weight_bytes(llm: LLM, precision: str | PrecisionPolicy) -> float:
     """Memory that a model's weights take [byte].
 
     Attention and MLP, small vectors included, are stored at ``precision.weights``; embedding, LM head, norms, routers
@@ -38,40 +38,53 @@ def weight_bytes(llm: LLM, precision: PrecisionPolicy) -> float:
     ----------
     llm : LLM
         Any architecture of the catalogue.
-    precision : PrecisionPolicy
+    precision : str or PrecisionPolicy
         Formats of each part.
+
+    Raises
+    ------
+    UnknownNameError
+        A precision that is not known.
 
     Examples
     --------
     >>> from roofline import get_llm
-    >>> round(weight_bytes(get_llm("llama-3.1-8b"), policy("bf16")) / 1e9, 2)
+    >>> round(weight_bytes(get_llm("llama-3.1-8b"), "bf16") / 1e9, 2)
     16.06
     """
+    precision = policy(precision)
     parts = llm.parameter_breakdown
     linear = sum(parts[name] for name in ("attention", "mlp", "experts", "shared_experts"))
     rest = llm.parameters - linear
     return (linear * number_format(precision.weights).bits + rest * number_format(precision.head).bits) / 8
 
 
-def kv_cache_bytes(llm: LLM, precision: PrecisionPolicy, *, batch: Array, tokens: Array) -> Array:
+def kv_cache_bytes(llm: LLM, precision: str | PrecisionPolicy, *, batch: Any, tokens: Any) -> Array:
     """Memory that the KV cache of a batch takes [byte].
 
     Parameters
     ----------
     llm : LLM
         Any architecture of the catalogue.
-    precision : PrecisionPolicy
+    precision : str or PrecisionPolicy
         ``kv_cache`` is its storage format.
-    batch, tokens : array
-        Sequences, and cached tokens of each.
+    batch, tokens : int or array
+        Sequences, and cached tokens of each; at least 0.
+
+    Raises
+    ------
+    ValueError
+        A negative or unknown number, or a precision that is not known.
 
     Examples
     --------
     >>> from roofline import get_llm
-    >>> kv_cache_bytes(get_llm("llama-3.1-8b"), policy("bf16"), batch=1, tokens=8192) / 2**30
+    >>> float(kv_cache_bytes(get_llm("llama-3.1-8b"), "bf16", batch=1, tokens=8192) / 2**30)
     1.0
     """
-    return floats(batch) * tokens * llm.kv_bytes_per_token(number_format(precision.kv_cache).bits)
+    precision = policy(precision)
+    batch, tokens = number("batch", batch, at_least=0), number("tokens", tokens, at_least=0)
+    return batch * tokens * llm.kv_bytes_per_token(number_format(precision.kv_cache).bits)
 
 
 def memory_bytes_per_device(

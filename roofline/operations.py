@@ -16,6 +16,7 @@ does that.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, TypeAlias
@@ -73,6 +74,25 @@ class Operation:
         return self.weight_bytes + self.kv_bytes + self.activation_bytes
 
 
+def require_dense(llm: LLM) -> None:
+    """Refuse an architecture of experts or latent attention.
+
+    Parameters
+    ----------
+    llm : LLM
+        The architecture.
+
+    Raises
+    ------
+    NotModelledError
+        Mixture of experts, or latent attention.
+    """
+    if llm.moe is not None:
+        raise _not_modelled(llm, "its mixture of experts")
+    if llm.mla is not None:
+        raise _not_modelled(llm, "its multi-head latent attention")
+
+
 def require_modelled(llm: LLM, *, tokens: Array) -> None:
     """Refuse an architecture whose phases are not modelled yet.
 
@@ -88,16 +108,15 @@ def require_modelled(llm: LLM, *, tokens: Array) -> None:
     NotModelledError
         Mixture of experts, latent attention, or a sequence longer than the attention window.
     """
-    if llm.moe is not None:
-        missing = "its mixture of experts"
-    elif llm.mla is not None:
-        missing = "its multi-head latent attention"
-    elif llm.sliding_window is not None and (longest := float(tokens.max())) > llm.sliding_window.window:
-        missing = f"attention over {longest:,.0f} tokens through its {llm.sliding_window.window:,}-token window"
-    else:
-        return
-    raise NotModelledError(
-        f"{llm.name}: {missing} is not modelled yet, so no estimate is given; "
+    require_dense(llm)
+    window = llm.sliding_window.window if llm.sliding_window is not None else math.inf
+    if window < llm.max_context and (longest := float(tokens.max())) > window:
+        raise _not_modelled(llm, f"attention over {longest:,.0f} tokens through its {window:,}-token window")
+
+
+def _not_modelled(llm: LLM, what: str) -> NotModelledError:
+    return NotModelledError(
+        f"{llm.name}: {what} is not modelled yet, so no estimate is given; "
         "dense models with full attention are (see the `tco llms` table)"
     )
 
@@ -120,6 +139,11 @@ def decode_operations(
     tensor_parallel : int
         Devices that share every layer; must divide the KV heads.
 
+    Raises
+    ------
+    NotModelledError
+        Mixture of experts, or latent attention; that a sliding window is long enough is not checked here.
+
     Returns
     -------
     tuple of Operation
@@ -138,6 +162,7 @@ def decode_operations(
     >>> [(operation.name, round(operation.flops / 1e9)) for operation in step][:2]
     [('qkv', 103), ('attention', 69)]
     """
+    require_dense(llm)
     batch = floats(batch)
     context = batch * context_tokens
 
@@ -200,6 +225,7 @@ def prefill_operations(
     >>> round(sum(operation.flops for operation in prompt) / 1e12, 2)
     31.84
     """
+    require_dense(llm)
     batch, prompt_tokens = floats(batch), floats(prompt_tokens)
     rows = batch * prompt_tokens
 

@@ -316,7 +316,7 @@ def prefill(
     require_records(llm, accelerator)
     formats = policy(precision)
     choice("logits", logits, ("last", "all"))
-    sequences = number("batch", batch, at_least=1, whole=True)
+    sequences = number("batch", batch, at_least=1, at_most=1e9, whole=True)
     tokens = number("prompt_tokens", prompt_tokens, at_least=1, at_most=llm.max_context, whole=True)
     devices = shared_devices(llm, accelerator, tensor_parallel)
     require_modelled(llm, tokens=tokens)
@@ -385,7 +385,7 @@ def decode(
     """
     require_records(llm, accelerator)
     formats = policy(precision)
-    sequences = number("batch", batch, at_least=1, whole=True)
+    sequences = number("batch", batch, at_least=1, at_most=1e9, whole=True)
     tokens = number("context_tokens", context_tokens, at_least=1, at_most=llm.max_context, whole=True)
     devices = shared_devices(llm, accelerator, tensor_parallel)
     require_modelled(llm, tokens=tokens)

@@ -17,7 +17,10 @@ from hardware_specs.errors import did_you_mean
 
 
 def _known_format(name: str) -> str:
-    number_format(name)
+    try:
+        number_format(name)
+    except UnknownNameError as unknown:
+        raise ValueError(str(unknown)) from None
     return name
 
 

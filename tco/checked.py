@@ -15,19 +15,19 @@ from roofline._validation import number
 from tco import ratio
 
 _LIMITS: dict[str, dict[str, float]] = {
-    "r_th": {"above": 0.0},
-    "r_sc": {"at_least": 0.0},
-    "r_ic": {"at_least": 0.0},
+    "r_th": {"at_least": 1e-100, "at_most": 1e100},
+    "r_sc": {"at_least": 0.0, "at_most": 1e100},
+    "r_ic": {"at_least": 0.0, "at_most": 1e100},
     "server_share": {"at_least": 0.0, "at_most": 1.0},
     "chip_share": {"above": 0.0, "at_most": 1.0},
-    "target": {"above": 0.0},
-    "server_cost": {"at_least": 0.0},
-    "infrastructure_cost": {"at_least": 0.0},
+    "target": {"at_least": 1e-100, "at_most": 1e100},
+    "server_cost": {"at_least": 0.0, "at_most": 1e100},
+    "infrastructure_cost": {"at_least": 0.0, "at_most": 1e100},
 }
 
 
 def _checked(**arguments: Any) -> dict[str, Array]:
-    return {
+    checked = {
         name: number(
             name,
             value,
@@ -36,6 +36,13 @@ def _checked(**arguments: Any) -> dict[str, Array]:
             at_most=_LIMITS[name].get("at_most"),
         )
         for name, value in arguments.items()
+    }
+    if all(isinstance(value, np.ndarray) for value in checked.values()):
+        return checked
+    # Beside an array of another library a single number stays a plain one, which mixes with any.
+    return {
+        name: float(value) if isinstance(value, np.ndarray) and value.shape == () else value
+        for name, value in checked.items()
     }
 
 
@@ -54,7 +61,7 @@ def tco_ratio(*, r_th: Any, r_sc: Any, r_ic: Any = 1.0, server_share: Any = 0.5)
     >>> tco_ratio(r_th=0, r_sc=0.5)
     Traceback (most recent call last):
     ...
-    ValueError: r_th = 0 is not accepted: give a finite number above 0
+    ValueError: r_th = 0 is not accepted: give a finite number of at least 1e-100 and of at most 1e+100
     """
     return ratio.tco_ratio(**_checked(r_th=r_th, r_sc=r_sc, r_ic=r_ic, server_share=server_share))
 

@@ -321,10 +321,13 @@ def _axis(flag: str, text: str) -> np.ndarray:
     try:
         if ":" in text:
             first, last, count = text.split(":")
+            if not 1 <= int(count) <= 1000:
+                raise ValueError
             return np.linspace(float(first), float(last), int(count))
         return np.array([float(part) for part in text.split(",")])
     except ValueError:
-        raise ValueError(f"{flag} = {text!r} is not accepted: give FIRST:LAST:COUNT or values with commas") from None
+        accepted = "FIRST:LAST:COUNT, with COUNT from 1 to 1000, or values with commas"
+        raise ValueError(f"{flag} = {text!r} is not accepted: give {accepted}") from None
 
 
 def _point(text: str) -> tuple[str, tuple[float, float]]:

@@ -34,6 +34,7 @@ from hardware_specs.errors import did_you_mean
 from tco.facility import Facility
 
 _TABLES = ("facility", "servers")
+_COSTS, _OF_ONES_OWN = ("price_usd", "power_w"), ("accelerator", "accelerators", "name")
 _T = TypeVar("_T")
 _TOML_HINTS = {
     "Cannot overwrite": ": a key is given twice",
@@ -151,6 +152,10 @@ def read_costs(path: str | Path) -> Costs:
     servers = [
         found.build(("servers", key), found.known(key, fields), partial(_server, key)) for key, fields in tables.items()
     ]
+    keys = [server.key for server in servers if server is not None]
+    for name in tables:
+        if _is_server(name) and keys.count(hs.get_server(name).key) > 1:
+            found.add(("servers", name), f"names {hs.get_server(name).key} a second time")
     if found.problems:
         described = [_describe(path, text, where, message) for where, message in found.problems]
         raise CostsError("\n".join(message for _, message in sorted(described, key=itemgetter(0))))
@@ -172,9 +177,15 @@ class _Findings:
         """Return the fields that a server has; note the others."""
         if not isinstance(fields, dict):
             return fields
-        names = (*Server.model_fields, "price_usd")
+        names = _COSTS if _is_server(server) else (*_COSTS, *_OF_ONES_OWN)
         for name in fields.keys() - names:
-            self.add(("servers", server, name), f"unknown field{did_you_mean(name, names)}")
+            of_the_catalogue = name in _OF_ONES_OWN
+            self.add(
+                ("servers", server, name),
+                "is fixed for a server of the catalogue; give your own server another name"
+                if of_the_catalogue
+                else f"unknown field{did_you_mean(name, names)}; known are {', '.join(names)}",
+            )
         return {name: value for name, value in fields.items() if name in names}
 
     def build(self, where: tuple[str, ...], fields: Any, make: Callable[[dict[str, Any]], _T]) -> _T | None:

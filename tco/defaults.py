@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from hardware_specs import Accelerator, Price, Server, UnknownValueError
+from hardware_specs import Accelerator, Price, Server, UnknownValueError, is_shipped
 from tco.facility import FACILITY_SOURCES, Facility, unit_of
 
 Origin = Literal["published", "derived", "default", "yours", "modelled"]
@@ -127,7 +127,7 @@ def price_from_chips(server: Server, accelerator: Accelerator | None) -> Assumpt
     --------
     >>> import hardware_specs as hs
     >>> round(price_from_chips(hs.get_server("dgx-h100"), hs.get("h100-sxm")).value)
-    328000
+    402495
     """
     price = _chip_price(accelerator)
     if price is None:
@@ -183,8 +183,7 @@ def server_power(server: Server, accelerator: Accelerator | None) -> Assumption:
     """
     name = f"server power of {server.key}"
     if server.power_w is not None:
-        source = server.source("power_w")
-        yours = source == "user"
+        yours = not is_shipped(server, "power_w")
         if (
             yours
             and accelerator is not None
@@ -200,7 +199,7 @@ def server_power(server: Server, accelerator: Accelerator | None) -> Assumption:
             value=server.power_w,
             unit="W",
             origin="yours" if yours else "published",
-            source="given" if yours else source,
+            source="given" if yours else server.source("power_w"),
             private=yours,
         )
     if accelerator is None or accelerator.tdp_w is None:
@@ -208,7 +207,7 @@ def server_power(server: Server, accelerator: Accelerator | None) -> Assumption:
             f"{server.key}: neither its power nor the TDP of its accelerator {server.accelerator} is known; "
             f"give power_w (in a costs file: [servers.{server.key}] power_w = ...)"
         )
-    own = accelerator.source("tdp_w") == "user"
+    own = not is_shipped(accelerator, "tdp_w")
     tdp = "your TDP" if own else f"TDP {accelerator.tdp_w:g} W ({accelerator.source('tdp_w')})"
     return Assumption(
         name=name,

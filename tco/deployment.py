@@ -73,6 +73,10 @@ class Deployment:
             value = getattr(self, field)
             if not isinstance(value, kind):
                 raise ValueError(f"{field} = {value!r} is not accepted: give a {kind.__name__}, such as {example}")
+        if self.accelerator is not None and self.accelerator.key != self.server.accelerator:
+            raise ValueError(
+                f"accelerator is {self.accelerator.key}, but server {self.server.key} holds {self.server.accelerator}"
+            )
         if self.accelerator is None:
             object.__setattr__(self, "accelerator", self._find_accelerator())
         if isinstance(self.throughput, PhaseEstimate):

@@ -13,6 +13,7 @@ from pydantic import Field
 
 from hardware_specs._base import Spec
 from roofline._arrays import Array, namespace
+from roofline._validation import number
 from tco.finance import HOURS_PER_YEAR, capital_recovery_factor
 
 
@@ -166,8 +167,9 @@ class Facility(Spec):
         Raises
         ------
         ValueError
-            The server needs more power than a rack has.
+            Not a number above 0, or the server needs more power than a rack has.
         """
+        number("server_power_w", server_power_w, above=0)
         if servers_per_rack(rack_power_w=self.rack_power_kw * 1e3, server_power_w=server_power_w) < 1:
             # Either power may be private, so neither is shown.
             raise ValueError(
@@ -192,8 +194,14 @@ class Facility(Spec):
         Parameters
         ----------
         price_usd : float
-            Purchase price [USD].
+            Purchase price, at least 0 [USD].
+
+        Raises
+        ------
+        ValueError
+            Not such a number.
         """
+        number("price_usd", price_usd, at_least=0)
         return float(price_usd * capital_recovery_factor(rate=self.discount_rate, years=self.server_years))
 
     def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:
@@ -207,8 +215,8 @@ FACILITY_SOURCES: dict[str, str] = {
     "usd_per_kwh": "US industrial average of 2025, EIA via Epoch AI (0.0771 in 2024)",
     "load": "provisioned power drawn all year: an upper bound (Epoch AI: a GPU averages 0.75 of TDP in training)",
     "rack_power_kw": "upper end of what air cooling is said to manage, 30-50 kW (Uptime and others, 2025)",
-    "rack_usd": "Uptime Institute cost model TUI808, Tier II, via nlyte: 27 sq ft a rack at 220 USD/sq ft; "
-    "floor space only, so enclosures and power distribution in the row are not in it",
+    "rack_usd": "Uptime Institute cost model TUI808 (about 2008), Tier II, by way of nlyte.com: 27 sq ft a rack at "
+    "220 USD/sq ft; floor space only, so enclosures and power distribution in the row are not in it",
     "usd_per_watt": "Turner & Townsend 2025-26: London 12.0, Frankfurt 11.6, Silicon Valley 13.3, Tokyo 15.2 USD/W",
     "facility_years": "depreciation used by the ASIC Clouds and Chiplet Cloud TCO models after Barroso et al.",
     "server_years": "SemiAnalysis and Nebius: 4 years (Lambda 5, Amazon 5 for a subset, Meta 5.5, CoreWeave 6)",

@@ -47,4 +47,5 @@ def capital_recovery_factor(*, rate: Array, years: Array) -> Array:
     xp = namespace(rate, years)
     r, n = xp.asarray(rate, dtype=xp.float64), xp.asarray(years, dtype=xp.float64)
     safe = xp.where(r == 0, xp.ones_like(r), r)
-    return xp.where(r == 0, 1 / n, safe / -xp.expm1(-n * xp.log1p(safe)))
+    at_zero = 1 / n + r * (n + 1) / (2 * n)  # with its first derivative, for those who differentiate
+    return xp.where(r == 0, at_zero, safe / -xp.expm1(-n * xp.log1p(safe)))

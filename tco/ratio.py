@@ -138,7 +138,7 @@ def largest_useful_discount(
     chip_share: Array = 1.0,
     target: Array = 1.0,
 ) -> Array:
-    """Discount on A's chips at which A draws level with B; a larger one wins nothing more.
+    """Discount on A's chips at which A draws level with B: the largest that is of use in winning the comparison.
 
     A discount ``D`` on the chips makes the server cost ``R_SC·(1 − c·D)``, where ``c`` is the chips' share of the
     server's cost: free chips do not make a free server (Kim II-B). Solved for the break-even server cost.

@@ -21,7 +21,7 @@ def root() -> Path:
 
 @pytest.fixture(scope="session")
 def shared() -> Path:
-    """The founders' folder of papers and facts; tests that read it skip where there is none."""
+    """The folder of papers and sourced facts beside the checkout; tests that read it skip where there is none."""
     folder = Path(os.environ.get("INFERENCE_TCO_SHARED", ROOT.parent / "shared"))
     if not (folder / "papers").is_dir():
         pytest.skip("needs the shared folder of papers and facts: set INFERENCE_TCO_SHARED")

@@ -23,7 +23,6 @@ class Printed(NamedTuple):
 
 
 # ------------------------------------------------------------------------------------------------------------ Kim et
-# al.
 
 
 class EfficiencyRow(NamedTuple):
@@ -186,7 +185,6 @@ KIM_TEXT = {
 """Figures of Kim's running text and captions. Figures 4 and 5 and their captions stand in section V-A."""
 
 # -------------------------------------------------------------------------------------------------------- Brunetta et
-# al.
 
 BRUNETTA_TEXT = {
     "eq 1": Printed(

@@ -44,7 +44,25 @@ def test_the_ratio_and_its_inverses_can_be_differentiated():
         assert slopes[name] * case[name] / tco.tco_ratio(**case) == pytest.approx(getattr(analytic, name), rel=1e-12)
     slope = jax.grad(lambda r_th: tco.ratio.break_even_server_cost(r_th=r_th, server_share=0.5))(0.9)
     assert slope == pytest.approx(2.0)
-    assert jax.grad(lambda rate: tco.finance.capital_recovery_factor(rate=rate, years=4.0))(0.08) > 0
+    factor = jax.grad(lambda rate: tco.finance.capital_recovery_factor(rate=rate, years=4.0))
+    # hand: the derivative at rate 0 is (n + 1)/(2n), and near it almost that.
+    assert factor(0.0) == pytest.approx(0.625, rel=1e-12)
+    assert factor(1e-6) == pytest.approx(0.625, rel=1e-5)
+
+
+def test_validated_twins_take_jax_arrays_beside_numbers():
+    # sibling: NumPy.
+    for function, arguments in (
+        (tco.tco_ratio, {"r_th": 0.8, "r_sc": 0.5}),
+        (tco.break_even_throughput, {"r_sc": 0.5, "r_ic": 0.75}),
+        (tco.break_even_server_cost, {"r_th": 0.8, "r_ic": 0.75}),
+        (tco.break_even_infrastructure_cost, {"r_th": 0.8, "r_sc": 0.5}),
+        (tco.largest_useful_discount, {"r_th": 0.8, "r_sc": 1.2}),
+        (tco.not_even_free, {"r_th": 0.8, "r_ic": 0.75}),
+    ):
+        first = next(iter(arguments))
+        mixed = function(**(arguments | {first: jax.numpy.array([arguments[first]])}))
+        np.testing.assert_allclose(mixed, [function(**arguments)], rtol=1e-14)
 
 
 def test_validated_functions_take_jax_arrays():

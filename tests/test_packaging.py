@@ -60,3 +60,32 @@ def test_the_public_face_of_the_design_is_there():
         assert callable(getattr(tco, name))
     assert callable(tco.plot.heatmap)
     assert callable(tco.finance.capital_recovery_factor)
+
+
+def test_the_import_contracts_name_every_module_that_computes(root):
+    # property: a module is pure by contract, or on this list of what reads, draws, prints or announces.
+    import tomllib
+
+    shell = {
+        "hardware_specs.catalog",
+        "roofline._labels",
+        "roofline.huggingface",
+        "roofline.llm_catalog",
+        "roofline.plot",
+        "tco.__main__",
+        "tco.cli",
+        "tco.costs",
+        "tco.plot",
+        "tco.report",
+    }
+    with (root / "pyproject.toml").open("rb") as file:
+        contracts = tomllib.load(file)["tool"]["importlinter"]["contracts"]
+    pure = set(contracts[1]["source_modules"])
+    modules = {
+        f"{package}.{path.stem if path.is_file() else path.name}"
+        for package in ("hardware_specs", "roofline", "tco")
+        for path in (root / package).iterdir()
+        if (path.suffix == ".py" and path.stem != "__init__") or (path / "__init__.py").is_file()
+    }
+    assert modules == pure | shell
+    assert not pure & shell

@@ -29,6 +29,7 @@ from roofline.formulas.gemm import (
 )
 from roofline.formulas.kim import (
     kim_eq5,
+    kim_eq6,
     kim_eq7,
     kim_eq7_exact,
     kim_eq8,
@@ -48,6 +49,7 @@ __all__ = [
     "gemm_flops",
     "gemm_intensity",
     "kim_eq5",
+    "kim_eq6",
     "kim_eq7",
     "kim_eq7_exact",
     "kim_eq8",

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from roofline._arrays import Array, in_floats
 
-# experts
-
 
 @in_floats
 def prefill_attention_flops(*, tokens: Array, query_heads: Array, head_dim: Array, layers: Array) -> Array:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from roofline._arrays import Array, in_floats
 
-# al.
-
 
 @in_floats
 def brunetta_eq1(

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from roofline._arrays import Array, in_floats
 
-# al.
-
 
 @in_floats
 def kim_linear_constant(*, mlp_ratio: Array, gqa_group: Array) -> Array:
@@ -34,7 +32,7 @@ def kim_linear_constant(*, mlp_ratio: Array, gqa_group: Array) -> Array:
 
 @in_floats
 def kim_eq5(*, tokens: Array, hidden: Array, layers: Array, mlp_ratio: Array, gqa_group: Array, vocab: Array) -> Array:
-    """FLOPs of a Llama forward pass over one sequence (Kim Eq. 5, equal to Eq. 6).
+    """FLOPs of a Llama forward pass over one sequence (Kim Eq. 5).
 
     Matrix products only, the causal half of attention, the LM head at every position, and ``H·d = h``.
 
@@ -62,6 +60,28 @@ def kim_eq5(*, tokens: Array, hidden: Array, layers: Array, mlp_ratio: Array, gq
     """
     s, h, l, a, g, v = tokens, hidden, layers, mlp_ratio, gqa_group, vocab
     return 2 * s * h**2 * l * (3 * a + 2 + 2 / g) + 2 * s**2 * h * l + 2 * v * s * h
+
+
+@in_floats
+def kim_eq6(*, tokens: Array, hidden: Array, layers: Array, mlp_ratio: Array, gqa_group: Array, vocab: Array) -> Array:
+    """FLOPs of a Llama forward pass in terms of the constant ``A`` (Kim Eq. 6), equal to :func:`kim_eq5`.
+
+    Parameters are those of :func:`kim_eq5`.
+
+    Returns
+    -------
+    number or array
+        [FLOP].
+
+    Examples
+    --------
+    >>> llama = dict(tokens=2048, hidden=4096, layers=32, mlp_ratio=3.5, gqa_group=4, vocab=128256)
+    >>> kim_eq6(**llama) == kim_eq5(**llama)
+    True
+    """
+    s, h, l, v = tokens, hidden, layers, vocab
+    A = kim_linear_constant(mlp_ratio=mlp_ratio, gqa_group=gqa_group)
+    return 2 * s * (A * h**2 * l + v * h) + 2 * s**2 * h * l
 
 
 @in_floats

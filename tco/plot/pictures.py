@@ -99,6 +99,7 @@ def heatmap(
     require_surface(surface)
     names = _require_labels(labels)
     places = _require_points(surface, points, measured)
+    measured = {measured} if isinstance(measured, str) else set(measured)
     if ax is None:
         size = (7.6, 5.4)
         if surface.r_sc.size <= 20 and surface.r_th.size <= 24:  # room for every cell's text
@@ -200,6 +201,7 @@ def regions(
     require_surface(surface)
     names = _require_labels(labels)
     places = _require_points(surface, points, measured)
+    measured = {measured} if isinstance(measured, str) else set(measured)
     movements = _require_arrows(surface, arrows)
     if ax is None:
         ax = plt.subplots(figsize=(7.4, 5.4), layout="constrained")[1]

@@ -362,7 +362,9 @@ def test_block_formats_need_their_scales_in_hardware():
     for machine, fmt in ((mi355x, "nvfp4"), (h100, "mxfp8"), (hs.get("mi300x"), "mxfp8")):
         with pytest.raises(hs.UnsupportedFormatError):
             machine.peak_flops(fmt)
-    assert h100.replace(fp8=None).peak_flops("mxfp8") == h100.peak_flops("fp8")  # not described: taken at its word
+    for machine in (b200.replace(fp8=None), hs.get("tpu-v5p")):  # not described: not supported
+        with pytest.raises(hs.UnsupportedFormatError):
+            machine.peak_flops("mxfp8")
 
 
 def test_no_dense_peak_is_an_error_not_zero():

@@ -320,7 +320,7 @@ def test_a_sourced_price_needs_a_date():
 
 def test_only_a_whole_price_is_single():
     assert hs.get_server("dgx-h100").price.single
-    assert [price.single for price in hs.get("h100-sxm").prices] == [True, False]
+    assert [price.single for price in hs.get("h100-sxm").prices] == [True, True, True, False]
     assert [price.single for price in hs.get("gaudi-2").prices] == [False]
 
 
@@ -329,8 +329,9 @@ def test_only_a_whole_price_is_single():
 
 @pytest.mark.parametrize("bad", [7.5, 49.9, 1_000_001, 10.2])
 def test_power_is_in_watts(bad):
-    with pytest.raises(ValidationError, match=r"power_w\n  should be in watts, between 50 and 1,000,000 W, not"):
+    with pytest.raises(ValidationError, match=r"power_w\n  should be in watts, between 50 and 1,000,000 W") as error:
         hs.get_server("dgx-h100").replace(power_w=bad)
+    assert str(bad) not in str(error.value)
 
 
 @pytest.mark.parametrize(

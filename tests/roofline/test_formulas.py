@@ -30,6 +30,12 @@ def test_kim_eq5_is_the_sum_of_its_gemms():
     assert formulas.kim_eq5(tokens=s, **LLAMA_8B) == pytest.approx(linear + causal_attention + head, rel=1e-15)
 
 
+@given(s=st.integers(1, 100_000))
+def test_kim_eq6_is_eq5_rearranged(s):
+    # sibling: the paper derives one from the other.
+    assert formulas.kim_eq6(tokens=s, **LLAMA_8B) == pytest.approx(formulas.kim_eq5(tokens=s, **LLAMA_8B), rel=1e-14)
+
+
 @given(s=st.integers(1, 100_000), t=st.integers(1, 100))
 def test_kim_eq7_exact_is_the_difference_of_eq5(s, t):
     # sibling: f(s+t) − f(s), and the approximation falls short by 2t²hl.
@@ -128,7 +134,7 @@ def test_formulas_need_nothing_beyond_the_array_api(function):
         columns["experts"] = columns["experts"] + 8
     expected = function(**columns)
     strict = function(**{name: xp.asarray(column) for name, column in columns.items()})
-    assert np.asarray(strict.__array__()) == pytest.approx(expected, rel=1e-14)
+    assert np.asarray(strict) == pytest.approx(expected, rel=1e-14)
     looped = [function(**{name: column[i] for name, column in columns.items()}) for i in range(5)]
     assert expected == pytest.approx(looped, rel=1e-14)
 

@@ -226,6 +226,15 @@ def test_an_architecture_that_is_not_modelled_gets_no_number(name, words):
         rl.decode(rl.get_llm(name), H100, batch=1, context_tokens=10)
 
 
+def test_the_pure_operations_refuse_too():
+    # never a wrong number, whichever door is taken
+    for name in ("mixtral-8x7b", "deepseek-r1"):
+        with pytest.raises(rl.NotModelledError):
+            rl.decode_operations(rl.get_llm(name), batch=1.0, context_tokens=10.0, precision=rl.policy("bf16"))
+        with pytest.raises(rl.NotModelledError):
+            rl.prefill_operations(rl.get_llm(name), batch=1.0, prompt_tokens=10.0, precision=rl.policy("bf16"))
+
+
 def test_a_sliding_window_is_modelled_up_to_its_length():
     llm = rl.get_llm("mistral-7b-v0.1")
     assert rl.decode(llm, H100, batch=1, context_tokens=4096).time_s > 0

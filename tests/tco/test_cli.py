@@ -239,6 +239,7 @@ def test_surface_roofline_hardware_and_llms(capsys, tmp_path):
         ([*MAIN_JOB, "--tp", "3"], "tensor_parallel = 3 is not accepted"),
         (["surface", "--r-th", "0:1:3"], "r_th = 0 is not accepted"),
         (["surface", "--r-th", "a:b"], "--r-th = 'a:b' is not accepted: give FIRST:LAST:COUNT"),
+        (["surface", "--r-th", "0.1:2:100000000000"], "with COUNT from 1 to 1000"),
         (["surface", "--point", "x"], "give LABEL=R_SC,R_TH"),
         (["surface", "--server-share", "2"], "server_share = 2 is not accepted"),
         (["hardware", "nothing-like-it"], "nothing-like-it"),
@@ -281,6 +282,9 @@ def test_bad_input_gets_one_message_and_status_2(capsys, tmp_path, arguments, me
         ("[server]\nx = 1\n", "line 1: server: unknown table; did you mean servers?"),
         ("servers = 3\n", "servers: should hold one table per server"),
         ("[servers]\nmine = 3\n", "servers.mine: should be a table"),
+        ('[servers.dgx-h100]\naccelerator = "l4"\n', "line 2: servers.dgx-h100.accelerator: is fixed for a server"),
+        ('[servers.dgx-h100.sources]\ndefault = "vendor"\n', "servers.dgx-h100.sources: unknown field"),
+        ("[servers.gaudi-2-hls]\n[servers.hls-gaudi2]\nprice_usd = 83117\n", "names gaudi-2-hls a second time"),
     ],
 )
 def test_a_mistake_in_the_costs_file_is_named_with_its_line_and_without_its_value(capsys, tmp_path, text, message):
