@@ -151,13 +151,16 @@ def _refuse_unlike(left: PhaseEstimate, right: PhaseEstimate) -> None:
     for what, of_a, of_b in (
         ("phases", left.phase, right.phase),
         ("kinds of estimate", left.kind, right.kind),
-        ("models", left.llm.name, right.llm.name),
         ("logits", left.logits, right.logits),
         ("overlaps", left.overlap, right.overlap),
     ):
         if of_a != of_b:
             raise ValueError(f"a and b are of unlike {what}: {of_a} against {of_b}; compare like with like")
-    if not np.array_equal(left.tokens, right.tokens):
+    if left.llm != right.llm:
+        of_a, of_b = left.llm.name, right.llm.name
+        detail = f"{of_a} against {of_b}" if of_a != of_b else f"two versions of {of_a}"
+        raise ValueError(f"a and b are of unlike models: {detail}; compare like with like")
+    if np.any(left.tokens != right.tokens):
         unit = "prompt" if left.phase == "prefill" else "context"
         raise ValueError(f"a and b have unlike workloads: {unit} tokens differ; compare like with like")
 

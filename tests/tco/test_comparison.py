@@ -183,6 +183,11 @@ def test_an_unknown_price_or_power_is_an_error_and_never_zero():
         (decode(GAUDI2), decode(H100, context_tokens=1024), "context tokens differ"),
         (decode(GAUDI2), decode(H100, overlap="perfect"), "unlike overlaps"),
         (
+            decode(GAUDI2),
+            rl.decode(LLAMA.replace(layers=16), H100, batch=64, context_tokens=2048),
+            "unlike models: two versions of Llama 3.1 8B",
+        ),
+        (
             rl.prefill(LLAMA, GAUDI2, prompt_tokens=2048),
             rl.prefill(LLAMA, H100, prompt_tokens=2048, logits="all"),
             "unlike logits",
