@@ -60,9 +60,12 @@ def _message(error: Exception) -> str:
 
 
 def _version() -> str:
-    from importlib.metadata import version
+    from importlib.metadata import PackageNotFoundError, version
 
-    return version("inference-tco")
+    try:
+        return version("inference-tco")
+    except PackageNotFoundError:
+        return "(a checkout that is not installed)"
 
 
 def _parser() -> argparse.ArgumentParser:

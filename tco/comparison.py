@@ -89,6 +89,42 @@ class Comparison:
         return formulas.elasticities(r_sc=self.r_sc, r_ic=self.r_ic, server_share=self.server_share)
 
     @property
+    def level_discount_a(self) -> Array | None:
+        """Discount on A's server at which A draws level: 0 if cheaper already, ``None`` (NaN in arrays) if none does."""
+        return _none_if_nan(
+            formulas.largest_useful_discount(
+                r_th=self.r_th, r_sc=self.r_sc, r_ic=self.r_ic, server_share=self.server_share
+            )
+        )
+
+    @property
+    def level_discount_b(self) -> Array | None:
+        """Discount on B's server at which B draws level: 0 if cheaper already, ``None`` (NaN in arrays) if none does."""
+        swapped = Comparison(self.b, self.a)
+        return swapped.level_discount_a
+
+    def ratio_at(self, *, price_a_usd: float | None = None, price_b_usd: float | None = None) -> Array:
+        """TCO ratio if servers cost something else, everything else held.
+
+        Parameters
+        ----------
+        price_a_usd, price_b_usd : float, optional
+            Price of a server of A and of B [USD]; what it is now if not given.
+
+        Raises
+        ------
+        ValueError
+            A price that is not a number of at least 0.
+        """
+        costs = [
+            side.usd_per_year
+            if price is None
+            else side.infrastructure_usd_per_year + side.facility.server_usd_per_year(price)
+            for side, price in ((self.a, price_a_usd), (self.b, price_b_usd))
+        ]
+        return costs[0] / costs[1] / self.r_th
+
+    @property
     def assumptions(self) -> tuple[Assumption, ...]:
         """Every input of both sides, each once."""
         pairs = zip(self.a.assumptions, self.b.assumptions, strict=True)
@@ -99,12 +135,28 @@ class Comparison:
         """Whether any cost is the user's own, so that outputs show ratios and not dollars."""
         return self.a.private or self.b.private
 
-    def __repr__(self) -> str:
-        ratio = np.asarray(self.ratio)
-        shown = f"{float(ratio):.3f}" if ratio.shape == () else f"{ratio.min():.3f} to {ratio.max():.3f}"
+    def _repr_html_(self) -> str:
+        kinds = {getattr(side.throughput, "kind", "given throughput") for side in (self.a, self.b)}
+        rows = "".join(
+            f"<tr><td>{name}</td><td>{_span(value)}</td><td>{meaning}</td></tr>"
+            for name, value, meaning in (
+                ("R_Th", self.r_th, "throughput of a server"),
+                ("R_SC", self.r_sc, "cost of a server"),
+                ("R_IC", self.r_ic, "infrastructure cost of a server"),
+                ("w", self.server_share, f"the server's share of {self.b.server.key}'s cost"),
+                ("TCO", self.ratio, f"below 1, {self.a.server.key} is cheaper"),
+            )
+        )
+        private = "; some costs are private" if self.private else ""
         return (
-            f"Comparison({self.a.server.key} / {self.b.server.key}: TCO ratio {shown}, r_sc {self.r_sc:.3f}, "
-            f"r_ic {self.r_ic:.3f}, server_share {self.server_share:.3f})"
+            f"<p><b>{self.a.server.key} / {self.b.server.key}</b> at equal traffic, from {' and '.join(sorted(kinds))}"
+            f"{private}</p><table>{rows}</table>"
+        )
+
+    def __repr__(self) -> str:
+        return (
+            f"Comparison({self.a.server.key} / {self.b.server.key}: TCO ratio {_span(self.ratio)}, "
+            f"r_sc {self.r_sc:.3f}, r_ic {self.r_ic:.3f}, server_share {self.server_share:.3f})"
         )
 
 
@@ -169,3 +221,8 @@ def _none_if_nan(value: Any) -> Array | None:
     if np.shape(value) != ():
         return value
     return None if np.isnan(value) else float(value)
+
+
+def _span(values: Any) -> str:
+    low, high = float(np.min(values)), float(np.max(values))
+    return f"{low:.3f}" if low == high else f"{low:.3f} to {high:.3f}"

@@ -54,9 +54,21 @@ class Assumption:
     high: float | None = None
     basis: str = ""
 
+    def shown(self, *, reveal: bool = False) -> str:
+        """Write the value with its unit, or ``(private)``.
+
+        Parameters
+        ----------
+        reveal : bool
+            Show a private value.
+        """
+        if self.private and not reveal:
+            return "(private)"
+        amount = f"{self.value:,.0f}" if self.value >= 1e4 else f"{self.value:,.6g}"
+        return f"{amount} {self.unit}".strip()
+
     def __repr__(self) -> str:
-        shown = "(private)" if self.private else f"{self.value:,.6g} {self.unit}".strip()
-        return f"Assumption({self.name}: {shown}, {self.origin}: {self.source})"
+        return f"Assumption({self.name}: {self.shown()}, {self.origin}: {self.source})"
 
 
 def server_price(server: Server, accelerator: Accelerator | None) -> Assumption:

@@ -192,6 +192,13 @@ class Deployment:
         """Cost of a million tokens at this throughput all year round [USD per 10⁶ tokens]."""
         return self.usd_per_year / (self.tokens_per_s * SECONDS_PER_YEAR) * 1e6
 
+    def _repr_html_(self) -> str:
+        rows = "".join(
+            f"<tr><td>{item.name}</td><td>{item.shown()}</td><td>{item.origin}</td><td>{item.source}</td></tr>"
+            for item in self.assumptions
+        )
+        return f"<p>{self!r}</p><table>{rows}</table>"
+
     def __repr__(self) -> str:
         served = "given" if self.replicas is None else self.throughput.workload
         cost = "costs private" if self.private else f"{self.usd_per_year:,.0f} USD/year a server"

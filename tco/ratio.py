@@ -165,9 +165,9 @@ def largest_useful_discount(
     xp = namespace(cost, worth, chip_share)
     over_cost, chip_cost = xp.asarray(cost - worth), xp.asarray(w * r_sc * chip_share)
     # Level within rounding is level, and free within rounding is free.
-    over_cost = xp.where(over_cost <= 1e-14 * worth, 0.0, over_cost)
+    over_cost = xp.where(over_cost <= 1e-14 * worth, xp.zeros_like(over_cost), over_cost)
     discount = _positive_quotient(over_cost, chip_cost, at_zero=0.0)
-    return xp.where(discount <= 1 + 1e-12, minimum(discount, 1.0), xp.nan)
+    return xp.where(discount <= 1 + 1e-12, minimum(discount, 1.0), xp.full_like(discount, xp.nan))
 
 
 class Elasticities(NamedTuple):
@@ -233,5 +233,5 @@ def _positive_quotient(numerator: Array, denominator: Array, *, at_zero: float |
     exists = (numerator > 0) & (denominator > 0)
     # The unused branch of `where` is computed too: give it 1 to divide by, so no warning and no infinite gradient.
     quotient = numerator / xp.where(denominator > 0, denominator, xp.ones_like(denominator))
-    result = xp.where(exists, quotient, xp.nan)
-    return result if at_zero is None else xp.where(numerator == 0, at_zero, result)
+    result = xp.where(exists, quotient, xp.full_like(quotient, xp.nan))
+    return result if at_zero is None else xp.where(numerator == 0, xp.full_like(result, at_zero), result)

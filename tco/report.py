@@ -9,7 +9,6 @@ from typing import Any
 from hardware_specs import Accelerator, Price, Rent, Server
 from hardware_specs._base import IDENTITY_FIELDS, SourcedSpec, leaves
 from roofline import LLM, PhaseEstimate
-from tco import checked
 from tco.comparison import Comparison
 from tco.defaults import Assumption, price_from_chips
 from tco.surface import Surface
@@ -96,16 +95,16 @@ def cautions(result: Comparison, *, reveal: bool = False) -> list[str]:
         note = f"server prices are of unlike kinds: {kinds[0]}, {kinds[1]}"
         alike = [price_from_chips(side.server, side.accelerator) for side in (result.a, result.b)]
         if alike[0] is not None and alike[1] is not None:
-            ratio = _ratio_at(result, alike[0].value, alike[1].value)
+            ratio = float(result.ratio_at(price_a_usd=alike[0].value, price_b_usd=alike[1].value))
             note += f"; with both from what the chips cost, the TCO ratio is {ratio:.3f}"
         notes.append(note)
-    for price, ends in (
-        (prices[0], (prices[0].high, prices[1].value)),
-        (prices[1], (prices[0].value, prices[1].high)),
-    ):
+    for price, end in ((prices[0], {"price_a_usd": prices[0].high}), (prices[1], {"price_b_usd": prices[1].high})):
         if price.high is not None and not price.private:
-            ratio = _ratio_at(result, *ends)
+            ratio = float(result.ratio_at(**end))
             notes.append(f"{price.name} is the low end of a range; at the high end the TCO ratio is {ratio:.3f}")
+    modelled = [isinstance(side.throughput, PhaseEstimate) for side in (result.a, result.b)]
+    if any(modelled) and not all(modelled):
+        notes.append("one throughput is modelled and one a plain number: make sure that both count the same tokens")
     if isinstance(result.a.throughput, PhaseEstimate) and result.a.throughput.devices > 1:
         notes.append(
             "tensor parallelism is modelled with all links of a device at work and no latency; a few devices of a full "
@@ -117,15 +116,6 @@ def cautions(result: Comparison, *, reveal: bool = False) -> list[str]:
             "figures, come close to private ones"
         )
     return notes
-
-
-def _ratio_at(result: Comparison, price_a: float | None, price_b: float | None) -> float:
-    """Return the TCO ratio at other server prices [USD]."""
-    costs = [
-        side.infrastructure_usd_per_year + side.facility.server_usd_per_year(price or 0.0)
-        for side, price in ((result.a, price_a), (result.b, price_b))
-    ]
-    return costs[0] / costs[1] / float(result.r_th)
 
 
 def workload(result: Comparison) -> str:
@@ -224,21 +214,11 @@ def _changes(result: Comparison, a: str, b: str) -> str:
     lines = [_with_remarks(rows, header=["", "now", "break-even", "change"])]
     if abs(float(result.ratio) - 1) < _LEVEL:
         return "\n".join(lines)
-    if float(result.ratio) > 1 and server is not None:
-        discount = float(
-            checked.largest_useful_discount(r_th=r_th, r_sc=r_sc, r_ic=r_ic, server_share=result.server_share)
-        )
-        lines.append(f"A discount of {discount:.1%} on {a}'s server draws level.")
-    elif float(result.ratio) < 1:
-        # B draws level when its own server cost falls until R_SC, taken with B's new share w, makes the ratio 1:
-        # (C_Sv,A + C_If,A)/R_Th = C_Sv,B·(1 − D) + C_If,B.
-        level = result.a.usd_per_year / r_th - result.b.infrastructure_usd_per_year
-        discount = 1 - level / result.b.server_usd_per_year
-        lines.append(
-            f"A discount of {discount:.1%} on {b}'s server draws level."
-            if discount <= 1
-            else f"No discount on {b}'s server draws level: not even a free one."
-        )
+    loser, discount = (a, result.level_discount_a) if float(result.ratio) > 1 else (b, result.level_discount_b)
+    if discount is not None:
+        lines.append(f"A discount of {float(discount):.1%} on {loser}'s server draws level.")
+    elif loser == b:
+        lines.append(f"No discount on {b}'s server draws level: not even a free one.")
     return "\n".join(lines)
 
 
@@ -266,9 +246,7 @@ def _costs(result: Comparison, a: str, b: str) -> str:
 def _origins(assumptions: Iterable[Assumption], *, reveal: bool) -> str:
     lines = []
     for item in assumptions:
-        amount = f"{item.value:,.0f}" if item.value >= 1e4 else f"{item.value:,.6g}"
-        value = "private" if item.private and not reveal else f"{amount} {item.unit}".strip()
-        lines.append(f"{item.name}: {value} [{item.origin}]")
+        lines.append(f"{item.name}: {item.shown(reveal=reveal)} [{item.origin}]")
         lines.append(textwrap.fill(item.source, WIDTH - 8, initial_indent="    ", subsequent_indent="    "))
     return "\n".join(lines)
 

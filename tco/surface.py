@@ -45,6 +45,12 @@ class Surface:
             f"shape {self.ratio.shape}, R_IC = {self.r_ic:g}, server share = {self.server_share:g})"
         )
 
+    def _repr_html_(self) -> str:
+        return (
+            f"<p>{self!r}: TCO of A over TCO of B, below 1 A is cheaper; {self.ratio.min():.3g} to "
+            f"{self.ratio.max():.3g}</p>"
+        )
+
     def to_xarray(self) -> xr.DataArray:
         """Return the surface as an xarray DataArray with its axes; needs the extra ``sweep``.
 

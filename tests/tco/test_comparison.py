@@ -90,6 +90,20 @@ def test_prices_times_k_leave_the_ratio_unchanged(k):
     assert scaled(k) == exact(scaled(1.0))
 
 
+def test_other_prices_and_level_discounts():
+    # property: at the named discount the ratio is 1; at today's prices it is today's ratio.
+    a = tco.Deployment(HLS, tco.Facility(), decode(GAUDI2))
+    b = tco.Deployment(DGX, tco.Facility(), decode(H100))
+    c = tco.compare(a, b)
+    assert c.ratio_at() == exact(c.ratio)
+    assert c.ratio_at(price_a_usd=a.price.value, price_b_usd=b.price.value) == exact(c.ratio)
+    assert c.level_discount_a == 0
+    assert c.ratio_at(price_b_usd=b.price.value * (1 - c.level_discount_b)) == exact(1)
+    dear = tco.compare(tco.Deployment(HLS.replace(price_usd=900_000), tco.Facility(), decode(GAUDI2)), b)
+    assert dear.ratio_at(price_a_usd=900_000 * (1 - dear.level_discount_a)) == exact(1)
+    assert tco.compare(tco.Deployment(HLS, tco.Facility(), throughput=1.0), b).level_discount_a is None
+
+
 def test_a_machine_against_itself_is_1():
     a = tco.Deployment(DGX, tco.Facility(), decode(H100))
     c = tco.compare(a, a)
@@ -235,6 +249,7 @@ def test_private_costs_stay_out_of_every_repr():
     own_chip = GAUDI2.replace(tdp_w=612.5)
     d = tco.Deployment(HLS, tco.Facility(), throughput=1.0, accelerator=own_chip)
     shown = " ".join(map(repr, (a, b, c, a.server, a.facility, a.assumptions, c.assumptions, d, d.assumptions)))
+    shown += a._repr_html_() + c._repr_html_() + d._repr_html_()
     assert "612.5" not in shown
     for secret in ("123457", "123,457", "7531", "7,531", "0.0713", "54321", "54,321", f"{a.usd_per_year:,.0f}"):
         assert secret not in shown, secret
