@@ -90,7 +90,7 @@ class Comparison:
 
     @property
     def level_discount_a(self) -> Array | None:
-        """Discount on A's server at which A draws level: 0 if cheaper already, ``None`` (NaN in arrays) if none does."""
+        """Discount on A's server at which A draws level: 0 if it is cheaper, ``None`` (NaN in arrays) if none does."""
         return _none_if_nan(
             formulas.largest_useful_discount(
                 r_th=self.r_th, r_sc=self.r_sc, r_ic=self.r_ic, server_share=self.server_share
@@ -99,7 +99,7 @@ class Comparison:
 
     @property
     def level_discount_b(self) -> Array | None:
-        """Discount on B's server at which B draws level: 0 if cheaper already, ``None`` (NaN in arrays) if none does."""
+        """Discount on B's server at which B draws level: 0 if it is cheaper, ``None`` (NaN in arrays) if none does."""
         swapped = Comparison(self.b, self.a)
         return swapped.level_discount_a
 
