@@ -61,7 +61,10 @@ def number(
     elif isinstance(value, np.ma.MaskedArray):
         raise ValueError(f"{field} is a masked array, whose mask would be lost: fill it, or give .compressed()")
     else:
-        array = np.asarray(value)
+        try:
+            array = np.asarray(value)
+        except ValueError:
+            raise ValueError(f"{field} is a list of unlike parts: give {accepted}, or an array of them") from None
         if array.dtype.kind not in "iuf" or _holds_booleans(value):
             raise ValueError(f"{field} = {value!r} is not accepted: give {accepted}")
         array = array.astype(np.float64, copy=False)

@@ -35,6 +35,7 @@ from tco.facility import Facility
 
 _TABLES = ("facility", "servers")
 _COSTS, _OF_ONES_OWN = ("price_usd", "power_w"), ("accelerator", "accelerators", "name")
+_KEY = re.compile(r"[a-z0-9]+(?:[.-][a-z0-9]+)*")
 _T = TypeVar("_T")
 _TOML_HINTS = {
     "Cannot overwrite": ": a key is given twice",
@@ -209,6 +210,8 @@ def _server(name: str, fields: dict[str, Any]) -> Server:
     """Return a server of the catalogue with some fields changed, or one of the user's own."""
     if _is_server(name):
         return hs.get_server(name).replace(**fields)
+    if not _KEY.fullmatch(name):
+        raise ValueError("a server's key is of lower case letters, digits and single hyphens, such as my-server")
     if "accelerator" not in fields:
         raise ValueError(
             f"unknown server{did_you_mean(name, hs.server_names())}; "
@@ -237,15 +240,17 @@ def _parse(path: Path) -> tuple[str, dict[str, Any]]:
     import json  # here, so that importing the package stays cheap
     import tomllib
 
+    # The parsers' own errors hold the whole text, so ours is raised apart from them, with nothing of it attached.
+    mistake, data = "", None
     try:
-        if path.suffix == ".toml":
-            return text, tomllib.loads(text)
-        data = json.loads(text, object_pairs_hook=_each_key_once)
+        data = tomllib.loads(text) if path.suffix == ".toml" else json.loads(text, object_pairs_hook=_each_key_once)
     except tomllib.TOMLDecodeError as error:
         hint = next((hint for words, hint in _TOML_HINTS.items() if words in str(error)), "")
-        raise CostsError(f"{path}: not valid TOML: {error}{hint}") from None
+        mistake = f"not valid TOML: {error}{hint}"
     except ValueError as error:
-        raise CostsError(f"{path}: not valid JSON: {error}") from None
+        mistake = f"not valid JSON: {error}"
+    if mistake:
+        raise CostsError(f"{path}: {mistake}")
     if not isinstance(data, dict):
         raise CostsError(f"{path}: should hold an object with facility and servers")
     return text, data

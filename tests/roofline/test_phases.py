@@ -255,6 +255,7 @@ def test_a_sliding_window_is_modelled_up_to_its_length():
         ({"batch": [1, float("inf")]}, "batch = inf is not accepted"),
         ({"batch": [True, 2]}, "batch = .* is not accepted"),
         ({"batch": []}, "batch is empty"),
+        ({"batch": [1, [2, 3]]}, "batch is a list of unlike parts"),
         ({"context_tokens": 0}, "context_tokens = 0 is not accepted"),
         ({"context_tokens": 131073}, "context_tokens = 131073 is not accepted: .* at most 131,072"),
         ({"precision": "fp9"}, "precision = 'fp9' is not known; did you mean"),

@@ -279,6 +279,7 @@ def test_bad_input_gets_one_message_and_status_2(capsys, tmp_path, arguments, me
         ("[servers.dgx-h10]\nprice_usd = 83117\n", "line 1: servers.dgx-h10: unknown server; did you mean dgx-h100"),
         ('[servers.mine]\naccelerator = "l4"\n', "servers.mine.accelerators: is required"),
         ('[servers.mine]\naccelerator = "l44"\naccelerators = 1\n', "l44"),
+        ("[servers.Mine]\nprice_usd = 83117\n", "line 1: servers.Mine: a server's key is of lower case letters"),
         ("[server]\nx = 1\n", "line 1: server: unknown table; did you mean servers?"),
         ("servers = 3\n", "servers: should hold one table per server"),
         ("[servers]\nmine = 3\n", "servers.mine: should be a table"),
@@ -301,6 +302,16 @@ def test_a_json_key_given_twice(capsys, tmp_path):
     status, _, err = run(capsys, *MAIN_JOB, "--costs", path)
     assert status == 2
     assert "pue is given twice" in err
+
+
+def test_a_broken_file_is_attached_to_no_error(tmp_path):
+    # property: loggers that walk an error's context find nothing of the file there.
+    for name, text in (("a.json", '{"facility": {"pue": 83117'), ("a.toml", "[facility]\npue = 83117 1\n")):
+        with pytest.raises(tco.CostsError) as error:
+            tco.read_costs(costs_file(tmp_path, text, name))
+        assert error.value.__context__ is None
+        assert error.value.__cause__ is None
+        assert "83117" not in str(error.value)
 
 
 def test_all_mistakes_come_in_one_run(capsys, tmp_path):
