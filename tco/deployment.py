@@ -83,7 +83,7 @@ class Deployment:
             self._check_estimate(self.throughput)
         else:
             object.__setattr__(self, "throughput", number("throughput", self.throughput, above=0))
-        self.breakdown  # noqa: B018, an unknown price or a server too big for its rack is refused here, not at first use
+        _ = self.breakdown  # an unknown price or a server too big for its rack is refused here, not at first use
 
     def _find_accelerator(self) -> Accelerator | None:
         if isinstance(self.throughput, PhaseEstimate) and isinstance(self.throughput.accelerator, Accelerator):

@@ -129,8 +129,10 @@ def surface(*, r_th: Any, r_sc: Any, r_ic: Any = 1.0, server_share: Any = 0.5) -
     return Surface(rows, columns, infrastructure, share, ratio)
 
 
-def _axis(field: str, values: Any, **bounds: float) -> npt.NDArray[np.float64]:
-    axis: npt.NDArray[np.float64] = np.asarray(number(field, values, **bounds))  # type: ignore[arg-type]
+def _axis(
+    field: str, values: Any, *, above: float | None = None, at_least: float | None = None
+) -> npt.NDArray[np.float64]:
+    axis: npt.NDArray[np.float64] = np.asarray(number(field, values, above=above, at_least=at_least))
     if axis.ndim != 1:
         raise ValueError(f"{field} has shape {axis.shape}: give a one-dimensional axis")
     if not (np.diff(axis) > 0).all():
