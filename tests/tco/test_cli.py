@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import subprocess
 import sys
 
@@ -383,3 +384,18 @@ def test_the_discount_that_the_report_names_draws_level(capsys, tmp_path):
     percent = float(out.split("A discount of ")[1].split("%")[0])
     path = costs_file(tmp_path, f"[servers.dgx-h100]\nprice_usd = {269_000 * (1 - percent / 100)}\n")
     assert json.loads(run(capsys, *MAIN_JOB, "--costs", path, "--json")[1])["ratio"] == pytest.approx(1, abs=1e-3)
+
+
+@pytest.mark.parametrize("command", ["compare", "surface", "roofline", "hardware", "llms"])
+def test_the_examples_in_the_help_work(capsys, tmp_path, command):
+    # property: what help teaches runs; the costs file is the one that it shows.
+    with pytest.raises(SystemExit):
+        main([command, "--help"])
+    text = capsys.readouterr().out
+    costs_file(tmp_path, "[facility]\npue = 1.2\n[servers.gaudi-2-hls]\nprice_usd = 150000\n", "mine.toml")
+    examples = [shlex.split(line)[1:] for line in text.splitlines() if line.startswith(f"  tco {command}")]
+    assert examples
+    for example in examples:
+        status, out, err = run(capsys, *example)
+        assert (status, err) == (0, ""), example
+        assert out
