@@ -32,6 +32,7 @@ class Server(SourcedSpec):
         Power to provision for the whole server, host included [W].
     price : Price or None
         Purchase price; the constructor and `replace` also take ``price_usd``, a plain number of the caller's own.
+        That and a `power_w` of the caller's own are private: ``repr`` and errors hide them, ``model_dump`` does not.
     sources, notes : mapping
         By dotted field: where a value comes from; why it was chosen.
 

@@ -106,7 +106,7 @@ class Facility(Spec):
     """A datacentre and the terms on which it is paid for.
 
     Every field has a dated public default, which :data:`FACILITY_SOURCES` explains; one that is given is the user's own
-    and private: results name it but show its value only when revealed.
+    and private: results name it but show its value only when revealed (the attributes and ``model_dump`` do show it).
 
     Attributes
     ----------
