@@ -7,8 +7,15 @@ from pathlib import Path
 
 import matplotlib as mpl
 import pytest
+from hypothesis import settings
 
 mpl.use("Agg")
+
+# In CI the same examples every time, so that red means a changed program; elsewhere new ones, to find what is wrong.
+settings.register_profile("repeatable", deadline=None, derandomize=True)
+settings.register_profile("searching", deadline=None)
+settings.register_profile("thorough", deadline=None, max_examples=5_000)
+settings.load_profile("repeatable" if os.environ.get("CI") else "searching")
 
 ROOT = Path(__file__).resolve().parents[1]
 
