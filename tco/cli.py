@@ -81,8 +81,22 @@ def _parser() -> argparse.ArgumentParser:
     _add_compare(commands)
     _add_surface(commands)
     _add_roofline(commands)
-    _add_hardware(commands)
-    _add_llms(commands)
+    _add_catalogue(
+        commands,
+        "hardware",
+        "the catalogue of accelerators and servers, every figure with its source",
+        description="List the accelerators, or show everything that is known of some, with sources and reasons.",
+        examples="  tco hardware\n  tco hardware gaudi-3\n  tco hardware dgx-h100 --json",
+        run=_hardware,
+    )
+    _add_catalogue(
+        commands,
+        "llms",
+        "the catalogue of language models",
+        description="List the models, or show the architecture of some. Phases are modelled for those marked `yes`.",
+        examples="  tco llms\n  tco llms llama-3.1-8b",
+        run=_llms,
+    )
     return parser
 
 
@@ -409,17 +423,14 @@ def _roofline(options: argparse.Namespace) -> str:
 # ------------------------------------------------------------------------------------------------------ hardware, llms
 
 
-def _add_hardware(commands: Any) -> None:
+def _add_catalogue(commands: Any, name: str, summary: str, *, description: str, examples: str, run: Any) -> None:
+    """Add a command that lists a catalogue, or shows some of its entries in full."""
     command = commands.add_parser(
-        "hardware",
-        help="the catalogue of accelerators and servers, every figure with its source",
-        formatter_class=_Help,
-        description="List the accelerators, or show everything that is known of some, with sources and reasons.",
-        epilog="Examples\n  tco hardware\n  tco hardware gaudi-3\n  tco hardware dgx-h100 --json",
+        name, help=summary, formatter_class=_Help, description=description, epilog=f"Examples\n{examples}"
     )
-    command.add_argument("names", nargs="*", metavar="name", help="accelerators or servers to show in full")
+    command.add_argument("names", nargs="*", metavar="name", help="what to show in full")
     command.add_argument("--json", action="store_true", help="print JSON and nothing else")
-    command.set_defaults(run=_hardware)
+    command.set_defaults(run=run)
 
 
 def _hardware(options: argparse.Namespace) -> str:
@@ -442,19 +453,6 @@ def _spec(name: str) -> Any:
             return hs.get_server(name)
         except KeyError:
             raise unknown from None
-
-
-def _add_llms(commands: Any) -> None:
-    command = commands.add_parser(
-        "llms",
-        help="the catalogue of language models",
-        formatter_class=_Help,
-        description="List the models, or show the architecture of some. Phases are modelled for those marked `yes`.",
-        epilog="Examples\n  tco llms\n  tco llms llama-3.1-8b",
-    )
-    command.add_argument("names", nargs="*", metavar="name", help="models to show in full")
-    command.add_argument("--json", action="store_true", help="print JSON and nothing else")
-    command.set_defaults(run=_llms)
 
 
 def _llms(options: argparse.Namespace) -> str:

@@ -109,7 +109,7 @@ def test_every_fact_has_an_entry() -> None:
 
 
 @needs_facts
-@pytest.mark.parametrize("row", FACTS, ids=lambda row: row["model"])
+@pytest.mark.parametrize("row", FACTS, ids=[row["model"] for row in FACTS])
 def test_entry_equals_fact(row: dict[str, str]) -> None:
     # sibling: the facts' own figures and computed counts, and ours
     llm = get_llm(RENAMED.get(row["model"], row["model"]))
