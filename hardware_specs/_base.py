@@ -252,7 +252,8 @@ def field_paths(model: type[Spec]) -> list[str]:
     --------
     >>> from hardware_specs import Accelerator
     >>> [path for path in field_paths(Accelerator) if path.startswith("scale_up")]
-    ['scale_up', 'scale_up.kind', 'scale_up.one_way_gb_s', 'scale_up.domain']
+    ['scale_up', 'scale_up.kind', 'scale_up.one_way_gb_s', 'scale_up.domain', 'scale_up.topology',
+     'scale_up.latency_us', 'scale_up.overlaps_compute']
     """
     paths = []
     for name, field in model.model_fields.items():

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Literal
+from collections.abc import Iterable, Iterator
+from typing import Any, Literal, Self
 
 from pydantic import Field
 
-from hardware_specs._base import Count, Positive, SourcedSpec, Spec, Text
+from hardware_specs._base import MONEY_FIELDS, Count, Positive, SourcedSpec, Spec, Text
 from hardware_specs.errors import UnknownValueError, UnsupportedFormatError
 from hardware_specs.formats import FORMATS, number_format
 from hardware_specs.price import Price, Rent
 
 Scaling = Literal["per-tensor", "per-row", "block", "mx", "nvfp4"]
 """A granularity of FP8/FP4 scale factors that the hardware applies."""
+
+Topology = Literal["switch", "mesh", "ring", "torus", "pcie"]
+"""How a link joins its domain: a ``"mesh"`` has a direct link between any two, ``"pcie"`` goes through the host."""
 
 
 class Rates(Spec):
@@ -68,12 +71,21 @@ class MatrixEngine(Spec):
         Narrowest array that one unit can be folded into.
     reconfigurable : bool or None
         Whether the array takes other shapes.
+    tile_thin, tile_wide : int or None
+        Smallest edges [elements] to which the two outer dimensions of a product are padded; whichever dimension is
+        thinner may take `tile_thin`.
+    tile_k_bytes : int or None
+        Granule of the inner dimension [byte].
+    operand_bytes_per_clock : int or None
+        What one unit reads of its operands from the memory beside it per clock [byte].
 
     Examples
     --------
-    >>> mme = MatrixEngine(units=2, unit="MME", clock_mhz=1650, rows=256, columns=256)
+    >>> mme = MatrixEngine(units=2, unit="MME", clock_mhz=1650, rows=256, columns=256, min_width=128)
     >>> round(mme.array_tflops, 1)
     432.5
+    >>> mme.tile
+    (128, 128, None)
     """
 
     units: Count
@@ -83,6 +95,45 @@ class MatrixEngine(Spec):
     columns: Count | None = None
     min_width: Count | None = None
     reconfigurable: bool | None = None
+    tile_thin: Count | None = None
+    tile_wide: Count | None = None
+    tile_k_bytes: Count | None = None
+    operand_bytes_per_clock: Count | None = None
+
+    def _problems(self) -> Iterator[tuple[tuple[str | int, ...], str]]:
+        yield from super()._problems()
+        thin, wide = self.tile_thin, self.tile_wide
+        for missing, there in (("tile_thin", "tile_wide"), ("tile_wide", "tile_thin"), ("tile_thin", "tile_k_bytes")):
+            if getattr(self, missing) is None and getattr(self, there) is not None:
+                yield (missing,), f"is required beside {there}"
+        if thin is not None and wide is not None and thin > wide:
+            yield ("tile_thin",), f"should be tile_wide ({wide}) or less, not {thin}"
+
+    @property
+    def tile(self) -> tuple[int, int, int | None] | None:
+        """The shape that products are padded to, as (thin, wide [elements], inner [byte]).
+
+        Without a tile of its own, an array that folds has `min_width` for both edges (Kim et al., section VI-B).
+        ``None`` in the third place, or for the whole, is unknown.
+
+        Examples
+        --------
+        >>> import hardware_specs as hs
+        >>> hs.get("h100-sxm").matrix_engine.tile, hs.get("gaudi-2").matrix_engine.tile
+        ((8, 64, 32), (128, 128, None))
+        """
+        if self.tile_thin is not None and self.tile_wide is not None:
+            return self.tile_thin, self.tile_wide, self.tile_k_bytes
+        if self.min_width is not None:
+            return self.min_width, self.min_width, None
+        return None
+
+    @property
+    def operand_bytes_per_s(self) -> float | None:
+        """What all units together read of their operands [byte/s]; ``None`` where a part of it is unknown."""
+        if self.operand_bytes_per_clock is None or self.clock_mhz is None:
+            return None
+        return self.units * self.operand_bytes_per_clock * self.clock_mhz * 1e6
 
     @property
     def array_tflops(self) -> float | None:
@@ -160,21 +211,37 @@ class Link(Spec):
         Bandwidth in one direction [1e9 byte/s]: half of most headline figures.
     domain : int or None
         Accelerators that this link joins.
+    topology : str or None
+        How it joins them, see `Topology`.
+    latency_us : float or None
+        Time of one hop for a small message [1e-6 s]: one step of a collective, not the whole of it.
+    overlaps_compute : bool or None
+        Whether the vendor's stack sends partial results while the matrix engine works on the rest (asynchronous tensor
+        parallelism; Kim et al., section VIII).
 
     Examples
     --------
-    >>> Link(kind="NVLink4", one_way_gb_s=450, domain=8).bytes_per_s
-    450000000000.0
+    >>> link = Link(kind="NVLink4", one_way_gb_s=450, domain=8, topology="switch", latency_us=0.6)
+    >>> link.bytes_per_s, link.latency_s
+    (450000000000.0, 6e-07)
     """
 
     kind: Text
     one_way_gb_s: Positive
     domain: Count | None = None
+    topology: Topology | None = None
+    latency_us: Positive | None = None
+    overlaps_compute: bool | None = None
 
     @property
     def bytes_per_s(self) -> float:
         """Bandwidth in one direction [byte/s]."""
         return self.one_way_gb_s * 1e9
+
+    @property
+    def latency_s(self) -> float | None:
+        """Time of one hop for a small message [s]; ``None`` where it is not known."""
+        return None if self.latency_us is None else self.latency_us / 1e6
 
 
 class Fp8Support(Spec):
@@ -206,6 +273,13 @@ class Fp8Support(Spec):
     stochastic_rounding: bool | None = None
 
 
+def _share(fields: dict[str, Any] | None, names: Iterable[str], parts: int) -> None:
+    """Divide the known ones of some fields by a number of parts, in place."""
+    for name in tuple(names):
+        if fields is not None and fields[name] is not None:
+            fields[name] /= parts
+
+
 class Accelerator(SourcedSpec):
     """One accelerator: a package, card or wafer as it is bought, in datasheet units.
 
@@ -220,7 +294,7 @@ class Accelerator(SourcedSpec):
     process_node : str or None
         Such as ``"TSMC 4N"``.
     dies : int
-        Devices that the package shows to software; every other figure is of the whole package.
+        Devices that the package shows to software; every other figure is of the whole package, see `die`.
     tdp_w, idle_w : float or None
         Thermal design power and idle power [W].
     peak_tflops, sparse_tflops : Rates
@@ -229,6 +303,8 @@ class Accelerator(SourcedSpec):
         Peaks of the vector units [TFLOP/s].
     exp_tera_per_s : float or None
         Exponentials of the special-function units [1e12/s].
+    special_function_units : bool or None
+        Whether there are such units; without them exponentials run on the vector units.
     matrix_engine : MatrixEngine or None
         Shape of the matrix units.
     memory : MemoryTier
@@ -237,10 +313,14 @@ class Accelerator(SourcedSpec):
         SRAM or last-level cache; slower memory that the accelerator reaches.
     scale_up, host_link : Link or None
         To other accelerators; to the host.
+    die_link : Link or None
+        From one die of the package to another; its `domain` is the number of dies. Unlike the rest, of one die.
     fp8 : Fp8Support or None
         FP8 in detail.
     structured_sparsity : bool or None
         Whether the matrix engine skips structured zeros.
+    batch_sizes : tuple of int
+        Batch sizes for which the vendor's stack has precompiled artifacts, rising; empty where any size runs.
     prices, rents : tuple
         What it costs to buy [USD] and to rent [USD/h], each with its basis, date and source.
     sources, notes : mapping
@@ -264,14 +344,17 @@ class Accelerator(SourcedSpec):
     sparse_tflops: Rates = Field(default_factory=Rates)
     vector_tflops: VectorRates = Field(default_factory=VectorRates)
     exp_tera_per_s: Positive | None = None
+    special_function_units: bool | None = None
     matrix_engine: MatrixEngine | None = None
     memory: MemoryTier
     on_chip: MemoryTier | None = None
     second_tier: MemoryTier | None = None
     scale_up: Link | None = None
     host_link: Link | None = None
+    die_link: Link | None = None
     fp8: Fp8Support | None = None
     structured_sparsity: bool | None = None
+    batch_sizes: tuple[Count, ...] = ()
     prices: tuple[Price, ...] = ()
     rents: tuple[Rent, ...] = ()
 
@@ -281,6 +364,14 @@ class Accelerator(SourcedSpec):
             yield ("memory", "bandwidth_tb_s"), "is required"
         if self.idle_w is not None and self.tdp_w is not None and self.idle_w > self.tdp_w:
             yield ("idle_w",), f"should be tdp_w ({self.tdp_w:g} W) or less, not {self.idle_w:g}"
+        if self.special_function_units is False and self.exp_tera_per_s is not None:
+            yield ("exp_tera_per_s",), "is a rate of special-function units, but special_function_units is false"
+        if list(self.batch_sizes) != sorted(set(self.batch_sizes)):
+            yield ("batch_sizes",), f"should rise from the smallest to the largest, each once, not {self.batch_sizes}"
+        if self.matrix_engine is not None and self.matrix_engine.units % self.dies:
+            yield ("matrix_engine", "units"), f"should divide by dies ({self.dies}), not {self.matrix_engine.units}"
+        if self.dies > 1 and self.die_link is not None and self.die_link.domain not in (None, self.dies):
+            yield ("die_link", "domain"), f"should be the number of dies ({self.dies}), not {self.die_link.domain}"
 
     @property
     def formats(self) -> tuple[str, ...]:
@@ -392,6 +483,65 @@ class Accelerator(SourcedSpec):
         """
         link: Link = self.require("scale_up")
         return link.bytes_per_s
+
+    @property
+    def largest_batch(self) -> int | None:
+        """Largest batch that the vendor's stack is compiled for; ``None`` where any size runs, or none is known.
+
+        Examples
+        --------
+        >>> import hardware_specs as hs
+        >>> hs.get("cs-3").largest_batch, hs.get("h100-sxm").largest_batch
+        (8, None)
+        """
+        return max(self.batch_sizes, default=None)
+
+    def die(self) -> Self:
+        """Return one die of the package, as software that sees `dies` devices has it.
+
+        Every rate, capacity, power and count of units is an equal share. Of the links, `scale_up` and `host_link` keep
+        the die's share of the package's bandwidth, and `scale_up` joins that many more devices, in a topology that is
+        not the packages' and so absent. `die_link` stays as it is: it already is of one die, and its `domain` says how
+        many dies reach each other over it rather than over `scale_up`. Prices and rents are of the package: left out.
+
+        Returns
+        -------
+        Accelerator
+            With ``dies`` 1 and the key ``<key>-die``; itself where there is only one die.
+
+        Examples
+        --------
+        >>> import hardware_specs as hs
+        >>> die = hs.get("mi250").die()
+        >>> die.name, die.memory_bytes / 2**30, die.matrix_engine.units, die.die_link.one_way_gb_s
+        ('AMD Instinct MI250 (one of 2 dies)', 64.0, 104, 200.0)
+        >>> hs.get("h100-sxm").die() is hs.get("h100-sxm")
+        True
+        """
+        n = self.dies
+        if n == 1:
+            return self
+        fields = self.model_dump(exclude={"aliases", "prices", "rents"})
+        _share(fields, ("tdp_w", "idle_w", "exp_tera_per_s"), n)
+        for name in ("peak_tflops", "sparse_tflops", "vector_tflops"):
+            _share(fields[name], fields[name], n)
+        for name in ("memory", "on_chip", "second_tier"):
+            amounts = ("capacity_gib", "capacity_mib", "capacity_gb", "marketed_gb", "bandwidth_tb_s")
+            _share(fields[name], amounts, n)
+        for name in ("scale_up", "host_link"):
+            _share(fields[name], ("one_way_gb_s",), n)
+        if self.matrix_engine is not None:
+            fields["matrix_engine"]["units"] //= n  # divides without a rest, see _problems
+        if self.scale_up is not None:
+            domain = self.scale_up.domain
+            fields["scale_up"] |= {"topology": None, "domain": None if domain is None else domain * n}
+        gone = MONEY_FIELDS | {"scale_up.topology"}
+        fields["sources"] = {
+            path: f"one of {n} dies of: {text}" for path, text in self.sources.items() if path not in gone
+        }
+        fields["notes"] = {path: text for path, text in self.notes.items() if path not in MONEY_FIELDS}
+        named = {"key": f"{self.key}-die", "name": f"{self.name} (one of {n} dies)", "dies": 1}
+        return type(self).model_validate(fields | named)
 
     def ridge_point(self, fmt: str) -> float:
         """Return the operational intensity at which the matrix peak meets the memory bandwidth.

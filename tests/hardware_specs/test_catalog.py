@@ -271,6 +271,7 @@ def test_systolic_arrays_give_the_peak(key, fmt):
         ("l4", "bf16", 1024),
         ("h100-sxm", "bf16", 4096),
         ("h200-sxm", "bf16", 4096),
+        ("gh200-96gb", "bf16", 4096),
         ("rtx-pro-6000-server", "bf16", 1024),
         ("rtx-4090", "bf16", 512),
         ("mi210", "bf16", 1024),
@@ -279,6 +280,7 @@ def test_systolic_arrays_give_the_peak(key, fmt):
         ("mi300x", "bf16", 2048),
         ("mi355x", "bf16", 4096),
         ("max-1550", "bf16", 4096),
+        ("max-1550", "int8", 8192),
     ],
 )
 def test_units_and_clock_give_the_peak(key, fmt, flops_per_unit_and_clock):
@@ -290,8 +292,134 @@ def test_units_and_clock_give_the_peak(key, fmt, flops_per_unit_and_clock):
     )
 
 
+@pytest.mark.parametrize("key", ["tpu-v5e", "tpu-v5p"])
+def test_arrays_of_a_tpu_give_the_peak(key):
+    """Sibling: arrays of 128 x 128, two operations per cell and clock."""
+    machine = hs.get(key)
+    assert machine.matrix_engine.array_tflops == pytest.approx(machine.peak_tflops.bf16, rel=3e-3)
+
+
 def test_an_array_without_a_shape_gives_no_peak():
     assert hs.get("h100-sxm").matrix_engine.array_tflops is None
+
+
+@pytest.mark.parametrize(
+    ("key", "tile"),
+    [
+        ("v100-sxm", (8, 8, 8)),  # PTX mma.m8n8k4 in FP16
+        ("a100-sxm-80gb", (8, 16, 32)),  # PTX mma.m16n8k16, and m16n8k32 in 8 bits
+        ("rtx-4090", (8, 16, 32)),
+        ("h100-sxm", (8, 64, 32)),  # PTX wgmma.m64nNk16, N a multiple of 8
+        ("gh200-96gb", (8, 64, 32)),
+        ("b200", (8, 64, 32)),  # PTX tcgen05.mma with M of 64
+        ("mi250", (16, 16, 32)),  # v_mfma_f32_16x16x16f16
+        ("mi300x", (16, 16, 32)),
+        ("mi355x", (16, 16, 64)),  # v_mfma 16x16x32 in 16 bits
+        ("max-1550", (8, 16, 32)),  # XMX: M up to 8, N 16, K 16 in 16 bits
+        ("gaudi-2", (128, 128, None)),  # Kim VI-B: no narrower than 128
+        ("gaudi-3", (128, 128, None)),
+        ("tpu-v5p", (8, 128, 256)),  # scaling book: bf16[8,128] @ bf16[128,128]
+        ("trainium2", (64, 128, 256)),  # Neuron: no fewer than 64 cycles for an array of 128 x 128
+        ("sn40l", None),
+        ("cs-3", None),
+    ],
+)
+def test_tiles_are_those_of_the_instructions(key, tile):
+    """Published: the vendors' instruction sets, named with each value in the catalogue."""
+    assert hs.get(key).matrix_engine.tile == tile
+
+
+def test_operands_of_an_h100():
+    """Published: FlashAttention-3, Table 1, 31 TB/s of shared memory, from 128 byte per clock and SM at 1.83 GHz."""
+    engine = hs.get("h100-sxm").matrix_engine
+    assert engine.operand_bytes_per_clock == 128
+    assert engine.operand_bytes_per_s == pytest.approx(31e12, rel=0.01)
+    assert hs.get("b300").matrix_engine.operand_bytes_per_s is None  # neither it nor a clock is known
+
+
+@pytest.mark.parametrize("key", ACCELERATORS)
+def test_exponentials_have_units_to_run_on(key):
+    """Property: whoever has a rate has units; Kim VI-C: the Gaudis have neither."""
+    machine = hs.get(key)
+    if machine.exp_tera_per_s is not None:
+        assert machine.special_function_units is True
+    assert (machine.special_function_units is False) == key.startswith("gaudi")
+
+
+@pytest.mark.parametrize(
+    ("key", "topology", "overlaps"),
+    [
+        ("h100-sxm", "switch", True),
+        ("gb200", "switch", True),
+        ("v100-sxm", None, True),  # a cube mesh or a switch, by server
+        ("gaudi-2", "mesh", False),  # Kim VIII: no asynchronous tensor parallelism
+        ("gaudi-3", "mesh", False),
+        ("mi250", "mesh", None),
+        ("mi300x", "mesh", None),
+        ("max-1550", "mesh", None),
+        ("tpu-v5e", "torus", None),
+        ("inferentia2", "ring", None),
+    ],
+)
+def test_links_join_as_their_vendors_say(key, topology, overlaps):
+    link = hs.get(key).scale_up
+    assert (link.topology, link.overlaps_compute) == (topology, overlaps)
+
+
+def test_a_hop_is_quicker_than_its_messages():
+    """Published: 0.6 us per ring step over NVLink and 1.0 us over PCIe (NCCL), 0.8 us over xGMI (RCCL)."""
+    assert hs.get("h100-sxm").scale_up.latency_s == pytest.approx(0.6e-6)
+    assert hs.get("l4").host_link.latency_us == 1.0
+    assert hs.get("mi300x").scale_up.latency_us == 0.8
+    assert hs.get("gaudi-2").scale_up.latency_s is None
+
+
+@pytest.mark.parametrize(
+    ("key", "tb_s"),
+    [
+        ("a100-sxm-80gb", 5120 * 1.41e9 / 1e12),  # NVIDIA A100 white paper: byte per clock
+        ("v100-sxm", 2048 * 1.53e9 / 1e12),
+        ("h100-sxm", 12),  # FlashAttention-3, Table 1
+        ("mi300x", 128 * 64 * 2.1e9 / 1e12),  # CDNA 3: channels x byte per clock at 2.1 GHz, 17.2 in print
+        ("max-1550", 13),  # Hot Chips 34
+    ],
+)
+def test_on_chip_bandwidth(key, tb_s):
+    """Published, to the digits of the source."""
+    assert hs.get(key).on_chip.bandwidth_tb_s == pytest.approx(tb_s, rel=2e-3)
+
+
+def test_batches_of_dataflow_machines():
+    """Published: Brunetta IV-C, precompiled for 1 to 8; the GPUs take any."""
+    for key in ("cs-3", "sn40l"):
+        machine = hs.get(key)
+        assert (min(machine.batch_sizes), machine.largest_batch) == (1, 8)
+    assert [key for key in ACCELERATORS if hs.get(key).largest_batch is not None] == ["cs-3", "sn40l"]
+
+
+@pytest.mark.parametrize(
+    ("key", "gb_s", "memory_gib"),
+    [
+        ("mi250", 4 * 50, 64),  # four links of 50 GB/s; Brunetta Table I lists one die's 64 GB
+        ("mi250x", 4 * 50, 64),
+        ("max-1550", 196, 64),  # measured at Argonne, stack to stack
+    ],
+)
+def test_dies_of_a_package(key, gb_s, memory_gib):
+    """Published."""
+    package = hs.get(key)
+    die = package.die()
+    assert package.die_link.one_way_gb_s == die.die_link.one_way_gb_s == gb_s
+    assert package.die_link.domain == package.dies == 2
+    assert die.memory.capacity_gib == memory_gib
+    assert die.source("memory.capacity_gib").startswith("one of 2 dies of: ")
+
+
+def test_one_device_to_software_is_one_die():
+    """B200, B300 and MI300X are several dies that software sees as one device."""
+    assert {key for key in ACCELERATORS if hs.get(key).dies > 1} == {"mi250", "mi250x", "max-1550"}
+    for key in ACCELERATORS:
+        assert (hs.get(key).die_link is None) == (hs.get(key).dies == 1)
 
 
 @pytest.mark.parametrize("key", ACCELERATORS)
@@ -306,7 +434,11 @@ def test_precision_never_costs_speed(key):
 def test_sparse_is_about_twice_dense(key):
     """Property, with the exceptions that the catalogue notes or the maker states."""
     machine = hs.get(key)
-    apart = {("b300", "fp4"), ("rtx-pro-6000-server", "fp4")}  # 18,000 / 14,000; dense at an observed clock
+    apart = {
+        ("b300", "fp4"),  # 18,000 / 14,000
+        ("rtx-pro-6000-server", "fp4"),  # dense at an observed clock
+        ("cs-3", "fp16"),  # an eighth: unstructured sparsity, and dense is derived at an assumed clock
+    }
     for fmt in hs.Rates.model_fields:
         dense, sparse = getattr(machine.peak_tflops, fmt), getattr(machine.sparse_tflops, fmt)
         if dense and sparse and (key, fmt) not in apart and not key.startswith("trainium"):
@@ -368,9 +500,23 @@ def test_block_formats_need_their_scales_in_hardware():
 
 
 def test_no_dense_peak_is_an_error_not_zero():
-    with pytest.raises(hs.UnknownValueError, match=r"cs-3: no dense matrix peak is known .*sparse"):
-        hs.get("cs-3").peak_flops("bf16")
-    assert hs.get("cs-3").formats == ()
+    with pytest.raises(
+        hs.UnknownValueError, match=r"rtx-pro-6000-workstation: no dense matrix peak is known .*NVIDIA's"
+    ):
+        hs.get("rtx-pro-6000-workstation").peak_flops("bf16")
+    assert hs.get("rtx-pro-6000-workstation").formats == ()
+
+
+def test_a_derived_peak_says_so():
+    """Hand: 900,000 cores x 8 multiply-adds x 2 x 1.1 GHz; sibling: an eighth of the published sparse peak, to 2 %."""
+    cs3 = hs.get("cs-3")
+    assert cs3.peak_flops("bf16") == cs3.peak_flops("fp16") == 15_840e12
+    assert cs3.matrix_engine.units * 8 * 2 * 1.1e9 == pytest.approx(cs3.peak_flops("bf16"), rel=1e-12)
+    assert cs3.peak_flops("fp16") == pytest.approx(cs3.sparse_tflops.fp16 * 1e12 / 8, rel=0.02)
+    assert cs3.source("peak_tflops.bf16").startswith("derived:")
+    assert "assumed" in cs3.note("peak_tflops.bf16")
+    assert "125 PFLOP/s" in cs3.note("peak_tflops.bf16")
+    assert cs3.matrix_engine.clock_mhz is None  # assumed in the derivation, and no fact
 
 
 def test_unknown_values_say_so():

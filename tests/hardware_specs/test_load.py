@@ -80,6 +80,19 @@ def test_a_full_file(write):
         hs.get("my-chip")
 
 
+def test_dies_of_the_users_own(write):
+    """Hand: halves, and the link between dies as given."""
+    text = MINIMAL + (
+        "[my-chip]\ndies = 2\nbatch_sizes = [1, 4]\n"
+        '[my-chip.die_link]\nkind = "bridge"\none_way_gb_s = 500\ndomain = 2\nlatency_us = 0.5\n'
+    )
+    chip = hs.load(write(text))["my-chip"]
+    die = chip.die()
+    assert (die.key, die.memory.capacity_gib, die.memory_bytes_per_s) == ("my-chip-die", 24, 1e12)
+    assert (die.die_link, die.batch_sizes) == (chip.die_link, (1, 4))
+    assert die.source("memory.capacity_gib") == "user"
+
+
 def test_an_entry_may_share_a_shipped_name(write):
     chips = hs.load(write(MINIMAL.replace("my-chip", "h100-sxm")))
     assert chips["h100-sxm"].memory.kind == "HBM4"
@@ -123,6 +136,22 @@ def test_a_byte_order_mark_does_not_matter(tmp_path):
         (MINIMAL + '[my-chip]\nkey = "x"\n', ["[my-chip] key: the table's name is the key"]),
         (MINIMAL + '[my-chip.sources]\nmemry = "x"\n', ["sources.memry: unknown field; did you mean memory, "]),
         (MINIMAL + "[my-chip.fp8]\ne4m3_max = 300\n", ["fp8.e4m3_max: should be 240 or 448, not 300"]),
+        (
+            MINIMAL + "[my-chip]\nbatch_sizes = [8, 1]\n",
+            ["my_chips.toml, line 7: [my-chip] batch_sizes: should rise from the smallest to the largest"],
+        ),
+        (
+            MINIMAL + '[my-chip.scale_up]\nkind = "own"\none_way_gb_s = 100\ntopology = "star"\n',
+            ["line 9: [my-chip] scale_up.topology: should be 'switch', 'mesh', 'ring', 'torus' or 'pcie', not 'star'"],
+        ),
+        (
+            MINIMAL + "[my-chip.matrix_engine]\nunits = 4\ntile_thin = 32\ntile_wide = 16\n",
+            ["line 8: [my-chip] matrix_engine.tile_thin: should be tile_wide (16) or less, not 32"],
+        ),
+        (
+            MINIMAL + "[my-chip]\nspecial_function_units = false\nexp_tera_per_s = 3\n",
+            ["line 8: [my-chip] exp_tera_per_s: is a rate of special-function units, but special_function_"],
+        ),
         ("tdp_w = 3\n", ["my_chips.toml: tdp_w: should be a table [tdp_w]"]),
         ("[empty]\n", ["my_chips.toml: [empty] memory: is required"]),
         (MINIMAL + "kind = 'x'\n", ["my_chips.toml: not valid TOML:", "line 6"]),

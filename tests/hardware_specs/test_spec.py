@@ -4,6 +4,7 @@ import copy
 import json
 import math
 import pickle
+import re
 
 import numpy as np
 import pytest
@@ -12,8 +13,14 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 import hardware_specs as hs
+from hardware_specs._base import IDENTITY_FIELDS, leaves
 
-ENTRIES = [*map(hs.get, hs.names()), *map(hs.get_server, hs.server_names()), *map(hs.get_rack, hs.rack_names())]
+ENTRIES = [
+    *map(hs.get, hs.names()),
+    hs.get("mi250").die(),
+    *map(hs.get_server, hs.server_names()),
+    *map(hs.get_rack, hs.rack_names()),
+]
 BAD_NUMBERS = [
     True,
     False,
@@ -131,6 +138,162 @@ def test_a_tier_has_exactly_one_capacity(capacities):
 def test_checks_between_fields(h100, changes, message):
     with pytest.raises(ValidationError, match=message):
         h100.replace(**changes)
+
+
+ENGINE = {"units": 132, "clock_mhz": 1830}
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"tile_thin": 8}, "tile_wide\n  is required beside tile_thin"),
+        ({"tile_wide": 64}, "tile_thin\n  is required beside tile_wide"),
+        ({"tile_k_bytes": 32}, "tile_thin\n  is required beside tile_k_bytes"),
+        ({"tile_thin": 128, "tile_wide": 64}, r"tile_thin\n  should be tile_wide \(64\) or less, not 128"),
+        ({"tile_thin": 0, "tile_wide": 64}, "tile_thin\n  should be greater than 0, not 0"),
+        ({"tile_thin": 8.5, "tile_wide": 64}, "tile_thin\n  should be a valid integer, not 8.5"),
+        (
+            {"tile_thin": 8, "tile_wide": 64, "tile_k_bytes": True},
+            "tile_k_bytes\n  should be a valid integer, not True",
+        ),
+        ({"operand_bytes_per_clock": -128}, "operand_bytes_per_clock\n  should be greater than 0, not -128"),
+        ({"tile_tihn": 8}, "tile_tihn\n  unknown field; did you mean tile_thin"),
+    ],
+)
+def test_a_matrix_engine_is_checked(changes, message):
+    with pytest.raises(ValidationError, match=message):
+        hs.MatrixEngine(**ENGINE, **changes)
+
+
+def test_a_tile_is_given_derived_or_unknown():
+    """Hand: a tile of its own before the narrowest fold, and None where neither is known."""
+    assert hs.MatrixEngine(**ENGINE).tile is None
+    assert hs.MatrixEngine(**ENGINE, min_width=128).tile == (128, 128, None)
+    assert hs.MatrixEngine(**ENGINE, min_width=128, tile_thin=8, tile_wide=64).tile == (8, 64, None)
+    assert hs.MatrixEngine(**ENGINE, tile_thin=8, tile_wide=64, tile_k_bytes=32).tile == (8, 64, 32)
+
+
+def test_operand_bandwidth_needs_all_its_parts():
+    """Hand: 132 x 128 byte x 1.83 GHz."""
+    assert hs.MatrixEngine(**ENGINE, operand_bytes_per_clock=128).operand_bytes_per_s == pytest.approx(30.919680e12)
+    assert hs.MatrixEngine(**ENGINE).operand_bytes_per_s is None
+    assert hs.MatrixEngine(units=132, operand_bytes_per_clock=128).operand_bytes_per_s is None
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"topology": "star"}, "topology\n  should be 'switch', 'mesh', 'ring', 'torus' or 'pcie', not 'star'"),
+        ({"latency_us": 0}, "latency_us\n  should be greater than 0, not 0"),
+        ({"latency_us": "0.6"}, "latency_us\n  should be a valid number, not '0.6'"),
+        ({"overlaps_compute": 1}, "overlaps_compute\n  should be a valid boolean, not 1"),
+    ],
+)
+def test_a_link_is_checked(changes, message):
+    with pytest.raises(ValidationError, match=message):
+        hs.Link(kind="NVLink4", one_way_gb_s=450, **changes)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"special_function_units": False}, "exp_tera_per_s\n  is a rate of special-function units, but"),
+        ({"special_function_units": "no"}, "special_function_units\n  should be a valid boolean, not 'no'"),
+        ({"batch_sizes": [8, 4, 1]}, r"batch_sizes\n  should rise from the smallest .* not \(8, 4, 1\)"),
+        ({"batch_sizes": [1, 1, 2]}, r"batch_sizes\n  should rise .* each once, not \(1, 1, 2\)"),
+        ({"batch_sizes": [0, 1]}, r"batch_sizes\.0\n  should be greater than 0, not 0"),
+        ({"batch_sizes": 8}, "batch_sizes\n  should be a valid tuple, not 8"),
+        ({"dies": 5}, r"matrix_engine\.units\n  should divide by dies \(5\), not 132"),
+        (
+            {"dies": 2, "die_link": {"kind": "x", "one_way_gb_s": 200, "domain": 4}},
+            r"die_link\.domain\n  should be the number of dies \(2\), not 4",
+        ),
+    ],
+)
+def test_an_accelerator_is_checked(h100, changes, message):
+    with pytest.raises(ValidationError, match=message):
+        h100.replace(**changes)
+
+
+def test_no_special_function_units_and_no_rate_agree(h100):
+    assert h100.replace(special_function_units=False, exp_tera_per_s=None).special_function_units is False
+    assert hs.get("mi300x").special_function_units is None  # unknown is neither
+
+
+def test_the_largest_batch_of_a_compiled_stack(h100):
+    """Hand."""
+    assert h100.largest_batch is None
+    assert h100.replace(batch_sizes=[1, 2, 4, 8]).largest_batch == 8
+    assert h100.replace(batch_sizes=[1, 2]).source("batch_sizes") == "user"
+    with pytest.raises(hs.UnknownValueError, match="batch_sizes"):
+        h100.require("batch_sizes")
+
+
+# -- one die of a package ----------------------------------------------------------------------------------------------
+
+SHARED = re.compile(
+    r"tdp_w|idle_w|exp_tera_per_s|(peak|sparse|vector)_tflops\.\w+|matrix_engine\.units"
+    r"|(memory|on_chip|second_tier)\.(capacity|marketed|bandwidth)_\w+|(scale_up|host_link)\.one_way_gb_s"
+)
+
+
+@pytest.mark.parametrize("key", ["mi250", "mi250x", "max-1550"])
+def test_dies_add_up_to_the_package(key):
+    """Property: every amount of the package is `dies` times that of one die; the rest is the same."""
+    package = hs.get(key)
+    die = package.die()
+    whole, part = leaves(package), leaves(die)
+    for path, value in whole.items():
+        if path.startswith(("prices", "rents", "aliases", "scale_up.topology", *IDENTITY_FIELDS)):
+            continue
+        if path == "dies":
+            assert (value, part[path]) == (2, 1)
+        elif path == "scale_up.domain":
+            assert part[path] == value * 2  # as many more devices
+        elif SHARED.fullmatch(path):
+            assert part[path] * 2 == value, path
+        else:
+            assert part[path] == value, path
+    assert set(part) <= set(whole)
+    assert (die.key, die.name) == (f"{key}-die", f"{package.name} (one of 2 dies)")
+
+
+@given(dies=st.integers(1, 6), peak=positive, watts=positive)
+def test_any_number_of_dies_adds_up(dies, peak, watts):
+    """Property."""
+    package = hs.Accelerator(
+        key="own",
+        name="Own",
+        dies=dies,
+        tdp_w=watts,
+        exp_tera_per_s=peak,
+        peak_tflops={"bf16": peak},
+        memory={"kind": "HBM", "capacity_gb": 60, "bandwidth_tb_s": peak},
+        matrix_engine={"units": 60},
+    )
+    die = package.die()
+    assert die.peak_flops("bf16") * dies == pytest.approx(package.peak_flops("bf16"))
+    assert die.memory_bytes_per_s * dies == pytest.approx(package.memory_bytes_per_s)
+    assert die.memory_bytes * dies == pytest.approx(package.memory_bytes)
+    assert die.ridge_point("bf16") == pytest.approx(package.ridge_point("bf16"))
+    assert die.tdp_w * dies == pytest.approx(watts)
+    assert die.exp_tera_per_s * dies == pytest.approx(peak)
+    assert die.matrix_engine.units * dies == 60
+    assert die.die() is die
+    assert (die is package) == (dies == 1)
+
+
+def test_a_die_has_no_price_and_its_own_topology():
+    """A package's price is no die's; which dies are wired to which is not how packages are."""
+    package = hs.get("mi250")
+    die = package.die()
+    assert package.prices
+    assert (die.prices, die.rents, die.aliases) == ((), (), ())
+    assert (package.scale_up.topology, die.scale_up.topology) == ("mesh", None)
+    assert die.scale_up.latency_us == package.scale_up.latency_us
+    assert die.note("die_link") == package.note("die_link")
+    with pytest.raises(hs.UnknownNameError):
+        hs.get(die.key)
 
 
 # -- frozen ------------------------------------------------------------------------------------------------------------
