@@ -29,17 +29,30 @@ if TYPE_CHECKING:
         server_names,
         standard_server,
     )
+    from hardware_specs.quantization import (
+        ELEMENT_FORMATS,
+        ElementFormat,
+        ErrorStatistics,
+        Quantized,
+        element_format,
+        quantize,
+        stochastic_rounding_probability,
+    )
 
 __all__ = [
+    "ELEMENT_FORMATS",
     "FORMATS",
     "Accelerator",
     "CatalogError",
+    "ElementFormat",
+    "ErrorStatistics",
     "Fp8Support",
     "Link",
     "MatrixEngine",
     "MemoryTier",
     "NumberFormat",
     "Price",
+    "Quantized",
     "Rack",
     "Rates",
     "Rent",
@@ -48,6 +61,7 @@ __all__ = [
     "UnknownValueError",
     "UnsupportedFormatError",
     "VectorRates",
+    "element_format",
     "get",
     "get_rack",
     "get_server",
@@ -56,12 +70,14 @@ __all__ = [
     "load_servers",
     "names",
     "number_format",
+    "quantize",
     "rack_names",
     "server_names",
     "standard_server",
+    "stochastic_rounding_probability",
 ]
 
-# The loader is imported when first asked for, so that `import tco` stays cheap.
+# The loader and the emulation are imported when first asked for, so that `import tco` stays cheap.
 _OF_THE_CATALOG = {
     "get",
     "get_rack",
@@ -74,9 +90,20 @@ _OF_THE_CATALOG = {
     "server_names",
     "standard_server",
 }
+_OF_QUANTIZATION = {
+    "ELEMENT_FORMATS",
+    "ElementFormat",
+    "ErrorStatistics",
+    "Quantized",
+    "element_format",
+    "quantize",
+    "stochastic_rounding_probability",
+}
 
 
 def __getattr__(name: str) -> Any:
     if name in _OF_THE_CATALOG:
         return getattr(import_module("hardware_specs.catalog"), name)
+    if name in _OF_QUANTIZATION:
+        return getattr(import_module("hardware_specs.quantization"), name)
     raise AttributeError(f"module 'hardware_specs' has no attribute {name!r}")

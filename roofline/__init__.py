@@ -13,27 +13,39 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from roofline import formulas
-from roofline.ceilings import Machine, phase_time_s
-from roofline.memory import OutOfMemoryError, kv_cache_bytes, max_batch, weight_bytes
-from roofline.operations import NotModelledError, Operation, decode_operations, prefill_operations
+from roofline.ceilings import CEILINGS, Ceilings, phase_time_s
+from roofline.forward import decode_operations, prefill_operations
+from roofline.layout import Layout
+from roofline.lengths import Lengths
+from roofline.machine import Machine, Tile
+from roofline.memory import MemoryUse, OutOfMemoryError, kv_cache_bytes, max_batch, memory_use, weight_bytes
+from roofline.operations import Counts, NotModelledError, Operation, Product
 from roofline.phases import OperationEstimate, PhaseEstimate, decode, prefill
 from roofline.precision import POLICY_NAMES, PrecisionPolicy, policy
 
 if TYPE_CHECKING:
-    from roofline import plot
+    from roofline import plot, power, quality
     from roofline.llm import LLM
     from roofline.llm_catalog import get_llm, llm_names, load_llms
 
 __all__ = [
+    "CEILINGS",
     "LLM",
     "POLICY_NAMES",
+    "Ceilings",
+    "Counts",
+    "Layout",
+    "Lengths",
     "Machine",
+    "MemoryUse",
     "NotModelledError",
     "Operation",
     "OperationEstimate",
     "OutOfMemoryError",
     "PhaseEstimate",
     "PrecisionPolicy",
+    "Product",
+    "Tile",
     "decode",
     "decode_operations",
     "formulas",
@@ -42,11 +54,14 @@ __all__ = [
     "llm_names",
     "load_llms",
     "max_batch",
+    "memory_use",
     "phase_time_s",
     "plot",
     "policy",
+    "power",
     "prefill",
     "prefill_operations",
+    "quality",
     "weight_bytes",
 ]
 
@@ -61,8 +76,8 @@ _LATER = {
 
 
 def __getattr__(name: str) -> Any:
-    if name == "plot":
-        return import_module("roofline.plot")
+    if name in ("plot", "power", "quality"):
+        return import_module(f"roofline.{name}")
     if name in _LATER:
         return getattr(import_module(_LATER[name]), name)
     raise AttributeError(f"module 'roofline' has no attribute {name!r}")

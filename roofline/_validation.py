@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from typing import Any
 
@@ -52,6 +53,16 @@ def number(
     ...
     ValueError: batch = 0 is not accepted: give a whole number of at least 1
     """
+    if type(value) in (int, float):  # the usual scalar, in a few comparisons
+        plain = float(value)
+        if (
+            -math.inf < plain < math.inf
+            and (above is None or plain > above)
+            and (at_least is None or plain >= at_least)
+            and (at_most is None or plain <= at_most)
+            and (not whole or plain == math.floor(plain))
+        ):
+            return np.asarray(plain)
     accepted = _accepted(above, at_least, at_most, whole)
     foreign = is_array_api_obj(value) and not is_numpy_array(value) and not isinstance(value, np.generic)
     if foreign:
@@ -101,6 +112,8 @@ def count(field: str, value: Any, *, at_least: int = 1, at_most: int | None = No
     >>> count("tensor_parallel", 2)
     2
     """
+    if type(value) is int and value >= at_least and (at_most is None or value <= at_most):
+        return value
     array = number(field, value, at_least=at_least, at_most=at_most, whole=True)
     if array.shape != ():
         raise ValueError(f"{field} = {value!r} is not accepted: give one whole number")

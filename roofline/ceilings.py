@@ -1,258 +1,110 @@
 """Ceilings of a machine, and the time that each sets for an operation.
 
-An operation takes as long as the slowest of its ceilings; the others hide behind it. Ceilings modelled here: the matrix
-engine at the operation's precision, main memory, and the scale-up link.
+An operation takes as long as the slowest of its ceilings, since the others hide behind it; what cannot hide (the
+latency of messages, the start of a kernel) comes on top. A ceiling whose rate is unknown is absent: the estimate is
+then a looser bound, and :func:`unknown_ceilings` says so.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from hardware_specs import Accelerator, UnsupportedFormatError, number_format
-from roofline._arrays import Array, maximum
-from roofline._validation import choice, count, number
-from roofline.operations import Operation
-from roofline.precision import POLICY_NAMES, PrecisionPolicy, policy
+from hardware_specs import number_format
+from roofline import formulas
+from roofline._arrays import Array, maximum, minimum
+from roofline._validation import choice, count
+from roofline.machine import Machine
+from roofline.operations import Operation, Product
 
 if TYPE_CHECKING:
-    from roofline.llm import LLM
+    from collections.abc import Callable
+
+CEILINGS: tuple[str, ...] = (
+    "matrix",
+    "vector",
+    "special",
+    "memory",
+    "on_chip",
+    "second_tier",
+    "link",
+    "latency",
+    "overhead",
+)
+"""Names of the ceilings, in the order in which a tie is settled."""
+
+_ADDED = ("latency", "overhead")
+GEOMETRIES = ("padding", "waves", "none")
+OVERLAPS = ("operation", "communication", "perfect")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Machine:
-    """Rates of one device as plain numbers or arrays, for designs that do not exist yet.
-
-    Wherever an accelerator is asked for, a machine may be given. Its arrays broadcast with those of the workload.
+class Ceilings:
+    """Which ceilings count, and how.
 
     Attributes
     ----------
-    name : str
-        How results call it.
-    flops_per_s : mapping of str to array
-        Dense peak of the matrix engine by number format (``bf16``, ``fp8``, …) [FLOP/s].
-    memory_bytes_per_s : array
-        Bandwidth of main memory [byte/s].
-    memory_bytes : array, optional
-        Capacity of main memory [byte]; unknown if absent.
-    link_bytes_per_s : array, optional
-        Bandwidth of the scale-up link in one direction [byte/s]; unknown if absent.
+    geometry : {"padding", "waves", "none"}
+        How the shape of a product meets the shape of the matrix engine. ``"padding"`` rounds each dimension up to the
+        engine's tile, which no software can avoid. ``"waves"`` also gives every unit whole output tiles, as kernels
+        without split-K do, and lets the first-level memory feed them. ``"none"`` counts the FLOPs alone.
+    without : tuple of str
+        Ceilings that are switched off, of ``CEILINGS``.
+    offload : array
+        Share of the weights that is read from the second tier of memory, or over the host link without one; 0 to 1.
 
     Raises
     ------
     ValueError
-        A rate or a capacity that is not above 0 and finite.
+        Another geometry, or a ceiling that there is not.
 
     Examples
     --------
-    A sweep of bandwidths that no vendor sells:
-
-    >>> design = Machine(name="what if", flops_per_s={"bf16": 1e15}, memory_bytes_per_s=np.array([2e12, 4e12, 8e12]))
-    >>> design.peak_flops("bf16")
-    1000000000000000.0
+    >>> Ceilings(without="special").without
+    ('special',)
     """
 
-    name: str
-    flops_per_s: Mapping[str, Array]
-    memory_bytes_per_s: Array
-    memory_bytes: Array | None = None
-    link_bytes_per_s: Array | None = None
+    geometry: str = "padding"
+    without: str | tuple[str, ...] = ()
+    offload: Array = 0.0
 
     def __post_init__(self) -> None:
-        rates = {key: _rate(f"flops_per_s[{key!r}]", rate) for key, rate in self.flops_per_s.items()}
-        object.__setattr__(self, "flops_per_s", MappingProxyType(rates))
-        for field in ("memory_bytes_per_s", "memory_bytes", "link_bytes_per_s"):
-            value = getattr(self, field)
-            if value is not None or field == "memory_bytes_per_s":
-                object.__setattr__(self, field, _rate(field, value))
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """Shape that the rates broadcast to."""
-        rates = (*self.flops_per_s.values(), self.memory_bytes_per_s, self.memory_bytes, self.link_bytes_per_s)
-        return np.broadcast_shapes(*(np.shape(rate) for rate in rates if rate is not None))
-
-    def peak_flops(self, format_name: str) -> Array:
-        """Dense peak of the matrix engine in a number format [FLOP/s].
-
-        Parameters
-        ----------
-        format_name : str
-            A number format, such as ``"bf16"``; block formats use the engine of their elements.
-
-        Raises
-        ------
-        ValueError
-            The machine gives no rate for it.
-        """
-        engine = number_format(format_name).engine
-        if engine is None or engine not in self.flops_per_s:
-            raise ValueError(
-                f"{self.name} gives no matrix rate for {format_name}; it has {', '.join(self.flops_per_s) or 'none'}"
-            )
-        return self.flops_per_s[engine]
-
-    def require_link(self) -> Array:
-        """Bandwidth of the scale-up link in one direction [byte/s].
-
-        Raises
-        ------
-        ValueError
-            The machine gives none.
-        """
-        if self.link_bytes_per_s is None:
-            raise ValueError(f"{self.name} gives no link_bytes_per_s, which tensor parallelism needs")
-        return self.link_bytes_per_s
+        choice("geometry", self.geometry, GEOMETRIES)
+        off = (self.without,) if isinstance(self.without, str) else tuple(self.without)
+        for name in off:
+            choice("without", name, CEILINGS)
+        object.__setattr__(self, "without", off)
 
 
-def _rate(field: str, value: Array) -> Array:
-    """Check a rate; one number stays a plain one, which mixes with arrays of any library."""
-    rate = number(field, value, above=0)
-    return float(rate) if isinstance(rate, np.ndarray) and rate.shape == () else rate
+_ALL = Ceilings()
 
 
-def machine(device: Accelerator | Machine, precision: PrecisionPolicy, *, devices: int = 1) -> Machine:
-    """Return the rates of a device that a precision policy needs.
+class _Time(NamedTuple):
+    """``fixed + each · work`` seconds; `least` is a lower bound of `each` where that is an array."""
 
-    Parameters
-    ----------
-    device : Accelerator or Machine
-        A specification, or rates that pass through after a check.
-    precision : PrecisionPolicy
-        Decides which matrix rates must be known.
-    devices : int
-        Above 1, the scale-up link must be known too.
+    fixed: Array
+    each: Array
+    least: Array
 
-    Returns
-    -------
-    Machine
+    def of(self, work: Array) -> Array:
+        if _is_zero(self.each):
+            return self.fixed
+        return self.each * work if _is_zero(self.fixed) else self.fixed + self.each * work
 
-    Raises
-    ------
-    ValueError
-        The machine lacks a format of the policy, or a figure that is needed is unknown.
-
-    Examples
-    --------
-    >>> import hardware_specs as hs
-    >>> from roofline.precision import policy
-    >>> machine(hs.get("h100-sxm"), policy("bf16")).memory_bytes_per_s
-    3350000000000.0
-    """
-    formats = {precision.compute, precision.attention, precision.head}
-    if isinstance(device, Machine):
-        for name in formats:
-            device.peak_flops(name)
-        if devices > 1:
-            device.require_link()
-        return device
-    try:
-        rates = {number_format(name).engine or name: device.peak_flops(name) for name in sorted(formats)}
-    except UnsupportedFormatError as lacking:
-        raise UnsupportedFormatError(
-            f"{lacking}. Precision {precision.name} needs {' and '.join(sorted(formats))}; "
-            f"{device.key} can run {', '.join(runnable_policies(device)) or 'none of the policies'}"
-        ) from None
-    return Machine(
-        name=device.name,
-        flops_per_s=rates,
-        memory_bytes_per_s=device.memory_bytes_per_s,
-        memory_bytes=device.memory_bytes,
-        link_bytes_per_s=device.scale_up_bytes_per_s if devices > 1 else None,
-    )
-
-
-def require_records(llm: object, accelerator: object) -> None:
-    """Refuse a name where a record is wanted, and say how to get the record.
-
-    Raises
-    ------
-    ValueError
-        `llm` is no :class:`roofline.LLM`, or `accelerator` neither an accelerator nor a machine.
-    """
-    from roofline.llm import LLM  # here, so that importing the package stays cheap
-
-    if not isinstance(llm, LLM):
-        raise ValueError(f"llm = {llm!r} is not accepted: give an LLM, such as rl.get_llm('llama-3.1-8b')")
-    if not isinstance(accelerator, Accelerator | Machine):
-        raise ValueError(
-            f"accelerator = {accelerator!r} is not accepted: give an Accelerator, such as hs.get('h100-sxm'), "
-            "or a Machine"
+    def hides(self, other: _Time) -> bool:
+        """Whether this is never below the other, as far as plain numbers tell."""
+        numbers = (self.fixed, self.least, other.fixed, other.each)
+        return all(isinstance(value, float) for value in numbers) and bool(
+            other.fixed <= self.fixed and other.each <= self.least
         )
 
 
-def shared_devices(llm: LLM, accelerator: Accelerator | Machine, tensor_parallel: int) -> int:
-    """Return the tensor-parallel size, if the model can be divided so and the devices are joined.
-
-    Parameters
-    ----------
-    llm : LLM
-        The architecture.
-    accelerator : Accelerator or Machine
-        One device.
-    tensor_parallel : int
-        Devices that share every layer.
-
-    Raises
-    ------
-    ValueError
-        Not one whole number, not a divisor of the KV heads, or more devices than the scale-up link joins.
-
-    Examples
-    --------
-    >>> import hardware_specs as hs
-    >>> from roofline import get_llm
-    >>> shared_devices(get_llm("llama-3.1-8b"), hs.get("h100-sxm"), 8)
-    8
-    """
-    devices = count("tensor_parallel", tensor_parallel)
-    for group in llm.layer_groups:
-        if group.kv_heads and group.kv_heads % devices:
-            raise ValueError(
-                f"tensor_parallel = {devices} is not accepted: it must divide the {group.kv_heads} KV heads of "
-                f"{llm.name} (replicated KV heads are not modelled yet)"
-            )
-    if devices > 1 and isinstance(accelerator, Accelerator):
-        link = accelerator.require("scale_up")
-        if link.domain is not None and devices > link.domain:
-            raise ValueError(
-                f"tensor_parallel = {devices} is not accepted: the {link.kind} domain of {accelerator.name} has "
-                f"{link.domain} devices"
-            )
-    return devices
-
-
-def runnable_policies(device: Accelerator | Machine) -> list[str]:
-    """Name the precision policies whose matrix rates a device has.
-
-    Parameters
-    ----------
-    device : Accelerator or Machine
-        One device.
-
-    Examples
-    --------
-    >>> import hardware_specs as hs
-    >>> runnable_policies(hs.get("a100-sxm-80gb"))
-    ['bf16', 'fp16', 'w8a16', 'w4a16']
-    """
-    runnable = []
-    for name in POLICY_NAMES:
-        formats = policy(name)
-        try:
-            for needed in (formats.compute, formats.attention, formats.head):
-                device.peak_flops(needed)
-        except ValueError:
-            continue
-        runnable.append(name)
-    return runnable
-
-
-def ceiling_times_s(operation: Operation, machine: Machine, *, devices: int = 1) -> dict[str, Array]:
+def ceiling_times_s(
+    operation: Operation, machine: Machine, *, devices: int = 1, ceilings: Ceilings = _ALL
+) -> dict[str, Array]:
     """Time that each ceiling of a machine sets for an operation.
 
     Parameters
@@ -262,24 +114,54 @@ def ceiling_times_s(operation: Operation, machine: Machine, *, devices: int = 1)
     machine : Machine
         Rates of one device.
     devices : int
-        Devices that share the operation evenly.
+        Devices that share the operation, as evenly as its imbalance says.
+    ceilings : Ceilings
+        Which count.
 
     Returns
     -------
     dict of str to array
-        ``matrix``, ``memory``, ``link`` [s]; a ceiling that the operation does not touch is left out.
+        By name of ``CEILINGS`` [s]; one that the operation does not touch, or whose rate is unknown, is left out.
+
+    Examples
+    --------
+    >>> from roofline.operations import Counts
+    >>> product = Operation(
+    ...     name="product", kind="linear", layers=1, precision="bf16", fixed=Counts(flops=2e12, weight_bytes=3e9)
+    ... )
+    >>> device = Machine(name="device", flops_per_s={"bf16": 1e15}, memory_bytes_per_s=1e12)
+    >>> ceiling_times_s(product, device)
+    {'matrix': 0.002, 'memory': 0.003}
     """
-    times: dict[str, Array] = {}
-    if operation.kind == "collective":
-        times["link"] = operation.link_bytes / (devices * machine.require_link())
-        return times
-    times["matrix"] = operation.flops / (devices * machine.peak_flops(operation.precision))
-    times["memory"] = operation.bytes / (devices * machine.memory_bytes_per_s)
-    return times
+    return {name: time.of(operation.work) for name, time in _times(operation, machine, devices, ceilings).items()}
+
+
+def operation_time_s(operation: Operation, machine: Machine, *, devices: int = 1, ceilings: Ceilings = _ALL) -> Array:
+    """Time of an operation: its slowest ceiling, and what comes on top [s].
+
+    Parameters are those of :func:`ceiling_times_s`.
+    """
+    times = _times(operation, machine, devices, ceilings)
+    added = [times.pop(name).fixed for name in _ADDED if name in times]
+    if not machine.vector_overlaps:  # one after the other: element-wise work waits for the product, or feeds it
+        serial = [times.pop(name) for name in ("matrix", "vector", "special") if name in times]
+        if serial:
+            times["matrix"] = _Time(*(sum(parts) for parts in zip(*serial, strict=True)))
+    kept: list[_Time] = []
+    for time in times.values():
+        if not any(other.hides(time) for other in kept):
+            kept = [other for other in kept if not time.hides(other)] + [time]
+    slowest = maximum(*(time.of(operation.work) for time in kept)) if kept else 0.0
+    return sum(added, start=slowest) if added else slowest
 
 
 def phase_time_s(
-    operations: Iterable[Operation], machine: Machine, *, devices: int = 1, overlap: str = "operation"
+    operations: Iterable[Operation],
+    machine: Machine,
+    *,
+    devices: int = 1,
+    overlap: str = "operation",
+    ceilings: Ceilings = _ALL,
 ) -> Array:
     """Time of a phase: the sum over its operations, each as slow as its slowest ceiling.
 
@@ -291,8 +173,12 @@ def phase_time_s(
         Rates of one device.
     devices : int
         Devices that share each operation.
-    overlap : {"operation", "perfect"}
-        ``"perfect"`` lets every ceiling of the whole phase hide behind the slowest: the classic roofline, never slower.
+    overlap : {"operation", "communication", "perfect"}
+        ``"communication"`` lets the collectives of the phase hide behind its other operations, or the other way round;
+        ``"perfect"`` lets every ceiling of the whole phase hide behind the slowest: the classic roofline. Neither is
+        ever slower.
+    ceilings : Ceilings
+        Which count.
 
     Returns
     -------
@@ -306,18 +192,220 @@ def phase_time_s(
 
     Examples
     --------
-    >>> from roofline.operations import Operation
-    >>> product = Operation(name="product", kind="linear", layers=1, precision="bf16", flops=2e12, weight_bytes=3e9)
+    >>> from roofline.operations import Counts
+    >>> product = Operation(
+    ...     name="product", kind="linear", layers=1, precision="bf16", fixed=Counts(flops=2e12, weight_bytes=3e9)
+    ... )
     >>> device = Machine(name="device", flops_per_s={"bf16": 1e15}, memory_bytes_per_s=1e12)
     >>> float(phase_time_s([product, product], device))
     0.006
     """
-    choice("overlap", overlap, ("operation", "perfect"))
+    choice("overlap", overlap, OVERLAPS)
     count("devices", devices)
-    times = [ceiling_times_s(operation, machine, devices=devices) for operation in operations]
-    if overlap == "perfect":
-        return maximum(*sum_by_ceiling(times).values())
-    return sum(maximum(*ceilings.values()) for ceilings in times)
+    operations = tuple(operations)
+
+    def of(operation: Operation) -> Array:
+        return operation_time_s(operation, machine, devices=devices, ceilings=ceilings)
+
+    if overlap == "operation":
+        return total(of(operation) for operation in operations)
+    if overlap == "communication":
+        return overlapped_communication(operations, of)
+    return perfect_overlap(
+        sum_by_ceiling(
+            ceiling_times_s(operation, machine, devices=devices, ceilings=ceilings) for operation in operations
+        )
+    )
+
+
+def total(times: Iterable[Array]) -> Array:
+    """Sum times, the small arrays first, so that only one sum has the full shape [s]."""
+    return sum(sorted(times, key=np.size))
+
+
+def overlapped_communication(operations: Iterable[Operation], time_of: Callable[[Operation], Array]) -> Array:
+    """Time of operations whose collectives run beside the rest [s]."""
+    operations = tuple(operations)
+    beside = [time_of(operation) for operation in operations if operation.kind == "collective"]
+    rest = total(time_of(operation) for operation in operations if operation.kind != "collective")
+    return maximum(rest, total(beside)) if beside else rest
+
+
+def perfect_overlap(times: Mapping[str, Array]) -> Array:
+    """Time of a phase whose ceilings all hide behind the slowest, from their sums [s]."""
+    slowest = maximum(*(time_s for name, time_s in times.items() if name not in _ADDED))
+    return sum((times[name] for name in _ADDED if name in times), start=slowest)
+
+
+def unknown_ceilings(operations: Iterable[Operation], machine: Machine, *, ceilings: Ceilings = _ALL) -> dict[str, str]:
+    """Name the ceilings that operations touch and a machine gives no rate for, with the reason.
+
+    Parameters
+    ----------
+    operations : iterable of Operation
+        The phase.
+    machine : Machine
+        Rates of one device.
+    ceilings : Ceilings
+        Which count; those switched off are not missed.
+
+    Returns
+    -------
+    dict of str to str
+
+    Examples
+    --------
+    >>> from roofline.operations import Counts
+    >>> softmax = Operation(
+    ...     name="softmax", kind="elementwise", layers=1, precision="bf16", fixed=Counts(exponentials=1e9)
+    ... )
+    >>> unknown_ceilings([softmax], Machine(name="device", flops_per_s={}, memory_bytes_per_s=1e12))
+    {'special': 'device gives no exp_per_s'}
+    """
+    unknown: dict[str, str] = {}
+    for operation in operations:
+        for name, field_name in _lacking(operation, machine, ceilings):
+            if name not in ceilings.without:
+                unknown.setdefault(name, f"{machine.name} gives no {field_name}")
+    return unknown
+
+
+def _lacking(operation: Operation, machine: Machine, ceilings: Ceilings) -> Iterable[tuple[str, str]]:
+    if machine.vector_flops_per_s is None and _touches(operation, "vector_flops"):
+        yield "vector", "vector_flops_per_s"
+    if _touches(operation, "exponentials") and machine.exp_per_s is None:
+        if machine.vector_flops_per_exp is None:
+            yield "special", "exp_per_s"
+        elif machine.vector_flops_per_s is None:
+            yield "vector", "vector_flops_per_s"
+    if operation.kind == "collective":
+        if machine.link_bytes_per_s is None:
+            yield "link", "link_bytes_per_s"
+        if machine.link_latency_s is None:
+            yield "latency", "link_latency_s"
+    if ceilings.geometry == "waves" and operation.products and machine.tile is None:
+        yield "matrix geometry", "tile"
+
+
+def _touches(operation: Operation, name: str) -> bool:
+    return not (_is_zero(getattr(operation.each, name)) and _is_zero(getattr(operation.fixed, name)))
+
+
+def _times(operation: Operation, machine: Machine, devices: int, ceilings: Ceilings) -> dict[str, _Time]:
+    """Time of every ceiling that an operation touches, as a line in its work."""
+    each, fixed, busiest = operation.each, operation.fixed, operation.imbalance
+    off = ceilings.without
+    times: dict[str, _Time] = {}
+
+    def put(name: str, fixed: Array, each: Array, rate: Array, *, padding: Array = 1.0) -> None:
+        if name in off or (_is_zero(fixed) and _is_zero(each)):
+            return
+        efficiency = machine.efficiency.get(name)
+        pace = rate * devices if efficiency is None else rate * devices * efficiency
+        least = each / pace
+        times[name] = _Time(fixed / pace, least if _is_one(padding) else least * padding, least)
+
+    if operation.kind == "collective":
+        if machine.link_bytes_per_s is not None:
+            share = machine.link_share(operation.group) if operation.pattern != "send" else 1.0
+            put("link", busiest * fixed.link_bytes, busiest * each.link_bytes, machine.link_bytes_per_s * share)
+        if machine.link_latency_s is not None and "latency" not in off:
+            hops = machine.hops(operation.pattern, operation.group)
+            times["latency"] = _Time(operation.launches * hops * machine.link_latency_s, 0.0, 0.0)
+    else:
+        if not (_is_zero(each.flops) and _is_zero(fixed.flops)):
+            flops, padding = _executed(operation, machine, devices, ceilings)
+            rate = machine.peak_flops(operation.precision)
+            put("matrix", busiest * fixed.flops, busiest * flops, rate, padding=padding)
+        weights, spilled = fixed.weight_bytes * operation.weight_imbalance, 0.0
+        if not _is_zero(ceilings.offload):
+            spilled, weights = weights * ceilings.offload, weights * (1 - ceilings.offload)
+            if machine.second_tier_bytes_per_s is not None:
+                put("second_tier", spilled, 0.0, machine.second_tier_bytes_per_s)
+        other = fixed.kv_bytes + fixed.activation_bytes
+        put("memory", weights + busiest * other, busiest * each.bytes, machine.memory_bytes_per_s)
+        if machine.on_chip_bytes_per_s is not None:
+            on_chip = weights + spilled + busiest * (other + fixed.on_chip_bytes)
+            put("on_chip", on_chip, busiest * (each.bytes + each.on_chip_bytes), machine.on_chip_bytes_per_s)
+        vector = [fixed.vector_flops, each.vector_flops]
+        if machine.exp_per_s is not None:
+            put("special", busiest * fixed.exponentials, busiest * each.exponentials, machine.exp_per_s)
+        elif machine.vector_flops_per_exp is not None and "special" not in off:
+            vector[0] = vector[0] + machine.vector_flops_per_exp * fixed.exponentials
+            vector[1] = vector[1] + machine.vector_flops_per_exp * each.exponentials
+        if machine.vector_flops_per_s is not None:
+            put("vector", busiest * vector[0], busiest * vector[1], machine.vector_flops_per_s)
+    if not _is_zero(machine.overhead_s) and "overhead" not in off:
+        times["overhead"] = _Time(operation.launches * machine.overhead_s, 0.0, 0.0)
+    return times
+
+
+def _executed(operation: Operation, machine: Machine, devices: int, ceilings: Ceilings) -> tuple[Array, Array]:
+    """FLOPs per unit of work that the matrix engine executes, and by what factor padding raises them."""
+    if not operation.products:
+        return operation.each.flops, 1.0
+    flops = [product.flops for product in operation.products]
+    if ceilings.geometry == "none" or machine.tile is None:
+        return sum(flops), 1.0
+    factors = [
+        _waves(product, operation, machine, devices)
+        if ceilings.geometry == "waves" and product.k is not None and product.n is not None
+        else _padding(product, machine, operation.precision)
+        for product in operation.products
+    ]
+    if len(factors) == 1:
+        return flops[0], factors[0]
+    whole = sum(flops)
+    return whole, sum(one / whole * factor for one, factor in zip(flops, factors, strict=True))
+
+
+def _padding(product: Product, machine: Machine, precision: str) -> Array:
+    """Factor by which padding to the tile of the matrix engine raises a product's FLOPs."""
+    tile = machine.tile
+    if tile is None:
+        return 1.0
+    factor = 1.0 if product.k is None else _rounded(product.k, tile.k_elements(precision))
+    if product.n is None:
+        return factor * _rounded(product.m, tile.thin)
+    along = _rounded(product.m, tile.thin) * _rounded(product.n, tile.wide)
+    if _is_one(_rounded(product.n, tile.wide)) or tile.thin == tile.wide:
+        return factor * along  # rows on the thin side are then never the worse choice
+    across = _rounded(product.m, tile.wide) * _rounded(product.n, tile.thin)
+    return factor * minimum(along, across)
+
+
+def _waves(product: Product, operation: Operation, machine: Machine, devices: int) -> Array:
+    """Factor when every unit works on whole output tiles, wave after wave, and the first-level memory feeds it."""
+    if product.k is None or product.n is None or machine.tile is None:
+        return 1.0
+    one = formulas.gemm_flops(m=product.m, k=product.k, n=product.n)
+    products = product.flops * operation.work / (one * devices * operation.launches)
+    executed = formulas.wave_quantised_flops(
+        m=product.m,
+        k=product.k,
+        n=product.n,
+        products=products,
+        units=machine.units or 1,
+        tiles=machine.output_tiles,
+        tile_k=machine.tile.k_elements(operation.precision),
+        macs_per_unit_clock=machine.macs_per_unit_clock(operation.precision),
+        input_bytes=number_format(operation.precision).bits / 8,
+        operand_bytes_per_clock=machine.operand_bytes_per_clock,
+    )
+    return executed / (one * products)
+
+
+def _rounded(size: Array, granule: float) -> Array:
+    """Return a size rounded up to a multiple of a granule, over the size."""
+    return formulas.padded(size=size, granule=granule) / size
+
+
+def _is_zero(value: Array) -> bool:
+    return isinstance(value, int | float) and value == 0
+
+
+def _is_one(value: Array) -> bool:
+    return isinstance(value, int | float) and value == 1
 
 
 def sum_by_ceiling(times: Iterable[Mapping[str, Array]]) -> dict[str, Array]:

@@ -1,27 +1,33 @@
 """What a model takes of a device's memory, and the largest batch that fits.
 
-Weights and KV cache are counted; the working space of activations and of the serving framework is not, so the largest
-batch is an upper bound. Capacities are what the driver shows (an H100's "80 GB" is 81,559 MiB).
+Weights and KV cache decide what fits; the working space of activations is shown beside them and not counted, since
+software chooses it, so the largest batch is an upper bound. Capacities are what the driver shows (an H100's "80 GB" is
+81,559 MiB).
 """
 
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from hardware_specs import Accelerator, number_format
-from roofline._arrays import Array
+from roofline._arrays import Array, minimum
 from roofline._validation import number
-from roofline.ceilings import Machine, machine, phase_time_s, require_records, runnable_policies, shared_devices
-from roofline.operations import decode_operations, require_modelled
+from roofline.ceilings import Ceilings, phase_time_s
+from roofline.forward import decode_operations
+from roofline.layout import Layout, layout_of, over_dies
+from roofline.lengths import Lengths, average
+from roofline.machine import Machine, machine, require_records, runnable_policies
 from roofline.precision import PrecisionPolicy, policy
 
 if TYPE_CHECKING:
-    from roofline.llm import LLM
+    from roofline.llm import LLM, LayerGroup
 
 _GB = 1e9
+_ONE_DEVICE = Layout()
 
 
 class OutOfMemoryError(ValueError):
@@ -69,7 +75,7 @@ def kv_cache_bytes(llm: LLM, precision: str | PrecisionPolicy, *, batch: Any, to
     precision : str or PrecisionPolicy
         ``kv_cache`` is its storage format.
     batch, tokens : int or array
-        Sequences, and cached tokens of each; at least 0.
+        Sequences, and cached tokens of each; at least 0. Of a local layer's tokens, only those in its window are kept.
 
     Raises
     ------
@@ -83,18 +89,158 @@ def kv_cache_bytes(llm: LLM, precision: str | PrecisionPolicy, *, batch: Any, to
     1.0
     """
     precision = policy(precision)
-    batch, tokens = number("batch", batch, at_least=0), number("tokens", tokens, at_least=0)
-    return batch * tokens * llm.kv_bytes_per_token(number_format(precision.kv_cache).bits)
+    batch = number("batch", batch, at_least=0)
+    tokens = tokens if isinstance(tokens, Lengths) else number("tokens", tokens, at_least=0)
+    return batch * _kv_bytes_of_sequence(llm, precision, tokens, _ONE_DEVICE)
 
 
-def memory_bytes_per_device(
-    llm: LLM, precision: PrecisionPolicy, *, batch: Array, tokens: Array, devices: int = 1
-) -> Array:
-    """Memory that weights and KV cache take on each of the devices that share a model evenly [byte].
+def _kv_bytes_of_sequence(llm: LLM, precision: PrecisionPolicy, tokens: Array | Lengths, layout: Layout) -> Array:
+    """KV cache of one sequence over all layers, on one device of those that share it [byte]."""
 
-    Parameters are those of :func:`kv_cache_bytes`; `devices` is the tensor-parallel size.
+    def values(group: LayerGroup) -> Array:
+        heads = group.kv_heads if group.attention == "gqa" else 1
+        share = layout.kv_copies(heads) / layout.tensor if group.attention != "none" else 0.0
+        window = group.window
+        kept = average(tokens, lambda held: held if window is None else minimum(held, window))
+        return group.count * group.kv_values_per_token * share * kept
+
+    return sum(values(group) for group in llm.layer_groups) * number_format(precision.kv_cache).bits / 8
+
+
+@dataclass(frozen=True, kw_only=True)
+class MemoryUse:
+    """What a model and a batch of it take on each device of those that share it.
+
+    Attributes
+    ----------
+    weights : float
+        On the fullest device [byte].
+    kv_cache : array
+        Keys and values of its sequences [byte].
+    activations : array
+        Input and output of the widest layer for the rows of one pass: a lower bound of the working space [byte].
+
+    Examples
+    --------
+    >>> MemoryUse(weights=16e9, kv_cache=4e9, activations=1e8).held
+    20000000000.0
     """
-    return (weight_bytes(llm, precision) + kv_cache_bytes(llm, precision, batch=batch, tokens=tokens)) / devices
+
+    weights: float
+    kv_cache: Array
+    activations: Array
+
+    @property
+    def held(self) -> Array:
+        """What stays from step to step, and decides what fits: weights and KV cache [byte]."""
+        return self.weights + self.kv_cache
+
+
+def memory_use(
+    llm: LLM,
+    precision: str | PrecisionPolicy = "bf16",
+    *,
+    batch: Any,
+    tokens: Any,
+    rows: Any = None,
+    layout: Layout = _ONE_DEVICE,
+) -> MemoryUse:
+    """What weights, KV cache and activations take on each device.
+
+    Parameters
+    ----------
+    llm : LLM
+        Any architecture of the catalogue.
+    precision : str or PrecisionPolicy
+        Formats of each part.
+    batch, tokens : int or array
+        Sequences over all devices, and cached tokens of each; `tokens` may be ``Lengths``.
+    rows : int or array, optional
+        Tokens that go through a pass at once: the batch in decode, all prompt tokens in a prefill; `batch` if absent.
+    layout : Layout
+        How devices share the model; the dies of a package count as devices.
+
+    Returns
+    -------
+    MemoryUse
+
+    Examples
+    --------
+    >>> from roofline import get_llm
+    >>> use = memory_use(get_llm("llama-3.1-8b"), "fp8", batch=64, tokens=2048)
+    >>> round(use.weights / 1e9, 2), round(float(use.kv_cache) / 1e9, 2), round(float(use.activations) / 1e6, 1)
+    (9.08, 17.18, 4.2)
+    """
+    formats = policy(precision)
+    sequences = number("batch", batch, at_least=0)
+    held = tokens if isinstance(tokens, Lengths) else number("tokens", tokens, at_least=0)
+    of_copy = np.ceil(sequences / layout.data)
+    stage = math.ceil(llm.layers / layout.pipeline) / llm.layers
+    through = of_copy if rows is None else number("rows", rows, at_least=0) / layout.data
+    widest = max(
+        (llm.hidden + (2 if llm.gated_mlp else 1) * group.intermediate / layout.tensor for group in llm.layer_groups),
+        default=0.0,
+    )
+    return MemoryUse(
+        weights=_weights_of_device(llm, formats, layout),
+        kv_cache=of_copy * stage * _kv_bytes_of_sequence(llm, formats, held, layout),
+        activations=through * widest * number_format(formats.output).bits / 8,
+    )
+
+
+def _weights_of_device(llm: LLM, precision: PrecisionPolicy, layout: Layout) -> float:
+    """Weights on the fullest device [byte]: its share of the longest stage's layers, and of embedding or LM head."""
+    linear, rest = number_format(precision.weights).bits / 8, number_format(precision.head).bits / 8
+    n, parts = layout.tensor, llm.parameter_breakdown
+    repeated = 0.0  # what every device of a tensor-parallel group holds whole, beyond its share
+    for group in llm.layer_groups:
+        if group.attention == "gqa":
+            copies = layout.kv_copies(group.kv_heads)
+            repeated += group.count * (copies - 1) * 2 * group.kv_heads * llm.head_dim * llm.hidden
+        elif llm.mla is not None:
+            down = (llm.mla.q_lora_rank or 0) + llm.mla.kv_lora_rank + llm.mla.qk_rope_head_dim
+            repeated += group.count * (n - 1) * down * llm.hidden
+    dense = parts["attention"] + parts["mlp"] + parts["shared_experts"] + repeated
+    holders = layout.expert if layout.expert > 1 else n
+    layers = linear * (dense / n + parts["experts"] / holders) + rest * (parts["router"] + parts["norms"]) / n
+    tables = parts["embedding"] + parts["lm_head"]
+    if layout.pipeline > 1:  # the embedding is on the first stage, the LM head on the last
+        tables = max(parts["embedding"], parts["lm_head"] or parts["embedding"])
+    return layers * math.ceil(llm.layers / layout.pipeline) / llm.layers + rest * tables / n
+
+
+def memory_warning(llm: LLM, accelerator: Accelerator | Machine, precision: PrecisionPolicy, layout: Layout) -> str:
+    """Brunetta's guideline: weights beyond 80 % of the marketed capacity leave too little room for the KV cache.
+
+    Parameters
+    ----------
+    llm, accelerator, precision
+        What is to be held, where, and in which formats.
+    layout : Layout
+        Of accelerators.
+
+    Returns
+    -------
+    str
+        What to mind; empty where there is nothing.
+
+    References
+    ----------
+    Brunetta IV-B, on the marketed GB (80 for an H100).
+    """
+    if isinstance(accelerator, Machine):
+        return ""
+    tier = accelerator.memory
+    label = tier.marketed_gb or tier.capacity_gib or tier.capacity_gb
+    if label is None:
+        return ""
+    share = _weights_of_device(llm, precision, over_dies(layout, accelerator)) * accelerator.dies / (label * _GB)
+    if share <= 0.8:
+        return ""
+    return (
+        f"weights take {100 * share:.0f} % of the {label:g} GB on {accelerator.name}; above 80 % little is left for "
+        "the KV cache (Brunetta IV-B): use a lower precision or more devices"
+    )
 
 
 def max_batch(
@@ -105,13 +251,18 @@ def max_batch(
     precision: str | PrecisionPolicy = "bf16",
     itl_s: Any = None,
     tensor_parallel: int = 1,
+    pipeline_parallel: int = 1,
+    expert_parallel: int = 1,
+    data_parallel: int = 1,
+    layout: Layout | None = None,
+    ceilings: Ceilings | None = None,
 ) -> Array:
     """Largest batch of a decode step that fits in memory and, if asked, meets an inter-token latency.
 
     Parameters
     ----------
     llm : LLM
-        A dense architecture.
+        The architecture.
     accelerator : Accelerator or Machine
         One device.
     context_tokens : int or array
@@ -120,13 +271,18 @@ def max_batch(
         Formats of each part.
     itl_s : float or array, optional
         Longest time of a decode step that is accepted [s]; broadcasts with `context_tokens`.
-    tensor_parallel : int
-        Devices that share every layer.
+    tensor_parallel, pipeline_parallel, expert_parallel, data_parallel : int
+        How devices share the model, see :class:`roofline.Layout`.
+    layout : Layout, optional
+        The same in one.
+    ceilings : Ceilings, optional
+        Which ceilings count towards `itl_s`.
 
     Returns
     -------
     array
-        Sequences, whole; 0 where not even one fits or none is fast enough.
+        Sequences over all devices, whole; 0 where not even one fits or none is fast enough. Machines whose software is
+        compiled for given batch sizes (CS-3, SN40L) take no more than the largest of these.
 
     Raises
     ------
@@ -137,7 +293,7 @@ def max_batch(
 
     References
     ----------
-    Kim II-B: throughput at the largest batch that meets a latency requirement.
+    Kim II-B: throughput at the largest batch that meets a latency requirement; Brunetta IV-C for compiled batch sizes.
 
     Examples
     --------
@@ -151,25 +307,37 @@ def max_batch(
     """
     require_records(llm, accelerator)
     formats = policy(precision)
-    devices = shared_devices(llm, accelerator, tensor_parallel)
+    shared = layout_of(
+        llm,
+        accelerator,
+        layout=layout,
+        tensor_parallel=tensor_parallel,
+        pipeline_parallel=pipeline_parallel,
+        expert_parallel=expert_parallel,
+        data_parallel=data_parallel,
+    )
     context = number("context_tokens", context_tokens, at_least=1, at_most=llm.max_context, whole=True)
-    require_modelled(llm, tokens=context)
-    rates = machine(accelerator, formats, devices=devices)
+    split = over_dies(shared, accelerator)
+    rates = machine(accelerator, formats, devices=split.devices)
     if rates.memory_bytes is None:
         raise ValueError(f"{rates.name} gives no memory_bytes, which the largest batch needs")
-    free = rates.memory_bytes * devices - weight_bytes(llm, formats)
+    one = memory_use(llm, formats, batch=split.data, tokens=context + 1, layout=split)
+    free = rates.memory_bytes - one.weights
     if np.max(free) < 0:
-        require_fit(llm, accelerator, formats, batch=0, tokens=0, devices=devices)
-    batch = np.maximum(np.floor(free / kv_cache_bytes(llm, formats, batch=1, tokens=context + 1)), 0)
+        require_fit(llm, accelerator, formats, batch=0, tokens=0, layout=shared)
+    batch = split.data * np.maximum(np.floor(free / one.kv_cache), 0)
+    largest = accelerator.largest_batch if isinstance(accelerator, Accelerator) else None
+    if largest is not None:
+        batch = np.minimum(batch, largest)
     if itl_s is None:
         return batch
     limit = number("itl_s", itl_s, above=0)
 
     def meets_limit(sequences: Array) -> Array:
         operations = decode_operations(
-            llm, batch=sequences, context_tokens=context, precision=formats, tensor_parallel=devices
+            llm, batch=np.maximum(sequences, 1), context_tokens=context, precision=formats, layout=split
         )
-        return phase_time_s(operations, rates, devices=devices) <= limit
+        return phase_time_s(operations, rates, devices=split.devices, ceilings=ceilings or Ceilings()) <= limit
 
     # A step never gets faster by a sequence more, so bisection finds the last batch that meets the limit.
     high = np.broadcast_to(batch, np.broadcast_shapes(batch.shape, limit.shape))
@@ -188,7 +356,8 @@ def require_fit(
     *,
     batch: Array,
     tokens: Array,
-    devices: int = 1,
+    layout: Layout = _ONE_DEVICE,
+    offload: Array = 0.0,
 ) -> None:
     """Refuse a batch that does not fit, and say what would.
 
@@ -202,8 +371,10 @@ def require_fit(
         Formats of each part.
     batch, tokens : array
         Sequences, and cached tokens of each; they broadcast with the capacity.
-    devices : int
-        Tensor-parallel size.
+    layout : Layout
+        Of accelerators.
+    offload : array
+        Share of the weights that is kept in the second tier of memory.
 
     Raises
     ------
@@ -213,39 +384,48 @@ def require_fit(
     if accelerator.memory_bytes is None:
         return
     cases = np.broadcast_arrays(
-        *(np.asarray(value, dtype=float) for value in (batch, tokens, accelerator.memory_bytes))
+        *(np.asarray(value, dtype=float) for value in (batch, tokens, accelerator.memory_bytes, offload))
     )
-    excess = memory_bytes_per_device(llm, precision, batch=cases[0], tokens=cases[1], devices=devices) - cases[2]
+    dies = accelerator.dies if isinstance(accelerator, Accelerator) else 1
+
+    def needed(formats: PrecisionPolicy, shared: Layout, sequences: Array, held: Array, away: Array) -> Array:
+        use = memory_use(llm, formats, batch=sequences, tokens=held, layout=over_dies(shared, accelerator))
+        return dies * (use.held - away * use.weights)
+
+    excess = needed(precision, layout, cases[0], cases[1], cases[3]) - cases[2]
     worst = int(np.argmax(excess))
     if excess.flat[worst] <= 0:
         return
-    sequences, held, available = (float(case.flat[worst]) for case in cases)
+    sequences, held, available, away = (float(case.flat[worst]) for case in cases)
 
-    def needed(formats: PrecisionPolicy, shared_by: int) -> float:
-        return float(memory_bytes_per_device(llm, formats, batch=sequences, tokens=held, devices=shared_by))
+    def fits(formats: PrecisionPolicy, shared: Layout) -> bool:
+        return bool(needed(formats, shared, sequences, held, away) <= available)
 
-    def can_share(n: int) -> bool:
+    def larger(n: int) -> Layout | None:
+        expert = n * layout.data if layout.expert > 1 else 1
         try:
-            return shared_devices(llm, accelerator, n) > devices and needed(precision, n) <= available
+            wider = Layout(tensor=n, pipeline=layout.pipeline, expert=expert, data=layout.data)
+            return layout_of(llm, accelerator, layout=wider) if n > layout.tensor else None
         except ValueError:
-            return False
+            return None
 
     options = []
     if sequences:
-        free = available * devices - weight_bytes(llm, precision)
-        fewer = free // float(kv_cache_bytes(llm, precision, batch=1, tokens=held))
+        empty = needed(precision, layout, 0.0, held, away)
+        fewer = (available - empty) // (needed(precision, layout, layout.data, held, away) - empty) * layout.data
         if fewer >= 1:
             options.append(f"a batch of {fewer:,.0f}")
-    lower = [name for name in runnable_policies(accelerator) if needed(policy(name), devices) <= available]
+    lower = [name for name in runnable_policies(accelerator) if fits(policy(name), layout)]
     if lower:
         options.append(f"precision {' or '.join(lower)}")
-    enough = next(filter(can_share, (2, 4, 8, 16)), None)
-    if enough is not None:
-        options.append(f"tensor_parallel = {enough}")
+    wider = next((shared for shared in map(larger, (2, 4, 8, 16)) if shared and fits(precision, shared)), None)
+    if wider is not None:
+        options.append(f"tensor_parallel = {wider.tensor}")
     what = f"a batch of {sequences:,.0f} sequences of {held:,.0f} tokens" if sequences else "its weights alone"
-    on = "" if devices == 1 else f" on each of {devices} devices"
+    on = "" if layout.devices == 1 else f" on each of {layout.devices} devices"
+    most = float(needed(precision, layout, sequences, held, away))
     raise OutOfMemoryError(
-        f"{llm.name} in {precision.name} with {what} needs {needed(precision, devices) / _GB:,.1f} GB{on}; "
+        f"{llm.name} in {precision.name} with {what} needs {most / _GB:,.1f} GB{on}; "
         f"{accelerator.name} has {available / _GB:,.1f} GB. "
         f"What would fit: {'; '.join(options) or 'nothing that was tried'}."
     )

@@ -1,31 +1,41 @@
-"""Prefill and decode of a model on a machine: the validated face of the roofline."""
+"""Prefill and decode on a machine: operations, their times, and what bounds them."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from dataclasses import replace as _replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from hardware_specs import Accelerator
-from roofline._arrays import Array, maximum
+from roofline._arrays import Array
 from roofline._validation import choice, number
 from roofline.ceilings import (
-    Machine,
+    OVERLAPS,
+    Ceilings,
     ceiling_times_s,
-    machine,
-    require_records,
-    shared_devices,
+    operation_time_s,
+    overlapped_communication,
+    perfect_overlap,
     slowest_ceiling,
     sum_by_ceiling,
+    total,
+    unknown_ceilings,
 )
-from roofline.memory import memory_bytes_per_device
-from roofline.operations import Operation, decode_operations, prefill_operations, require_modelled
+from roofline.forward import decode_operations, prefill_operations
+from roofline.layout import Layout, layout_of, over_dies
+from roofline.lengths import Lengths
+from roofline.machine import Machine, machine, require_records
+from roofline.memory import MemoryUse, memory_use, memory_warning, require_fit
+from roofline.operations import Operation
 from roofline.precision import PrecisionPolicy, policy
 
 if TYPE_CHECKING:
     from roofline.llm import LLM
+
+FUSIONS = ("fused", "none", "layer")
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,12 +49,15 @@ class OperationEstimate:
     machine : Machine
         Rates of one device.
     devices : int
-        Devices that share it.
+        Devices that share it, the dies of a package each.
+    ceilings : Ceilings
+        Which ceilings count.
     """
 
     operation: Operation
     machine: Machine
     devices: int
+    ceilings: Ceilings
 
     @property
     def name(self) -> str:
@@ -74,22 +87,29 @@ class OperationEstimate:
     @cached_property
     def ceiling_times_s(self) -> dict[str, Array]:
         """Time that each ceiling sets, by name [s]."""
-        return ceiling_times_s(self.operation, self.machine, devices=self.devices)
+        return ceiling_times_s(self.operation, self.machine, devices=self.devices, ceilings=self.ceilings)
 
     @cached_property
     def time_s(self) -> Array:
-        """Time of the slowest ceiling [s]."""
-        return maximum(*self.ceiling_times_s.values())
+        """Time of the slowest ceiling, and what comes on top [s]."""
+        return operation_time_s(self.operation, self.machine, devices=self.devices, ceilings=self.ceilings)
 
     @property
     def bound(self) -> Array:
-        """Name of the slowest ceiling: ``matrix``, ``memory`` or ``link``."""
+        """Name of the ceiling that takes longest, of ``roofline.ceilings.CEILINGS``."""
         return slowest_ceiling(self.ceiling_times_s)
 
     @property
     def intensity(self) -> Array:
-        """Operational intensity [FLOP/byte]; 0 for a collective, which moves nothing through main memory."""
-        return self.flops / self.bytes if self.operation.kind != "collective" else 0.0
+        """Operational intensity [FLOP/byte]; 0 where nothing is multiplied."""
+        return self.flops / self.bytes if self.operation.kind not in ("collective", "elementwise") else 0.0
+
+    @property
+    def matrix_utilisation(self) -> Array:
+        """Share of the matrix engine's peak that the shape of the products leaves: 1 without padding."""
+        times = self.ceiling_times_s
+        ideal = self.flops / (self.devices * self.machine.peak_flops(self.precision))
+        return ideal / times["matrix"] if "matrix" in times else 1.0
 
     @property
     def tflops(self) -> Array:
@@ -115,19 +135,29 @@ class PhaseEstimate:
     accelerator : Accelerator or Machine
         What was asked about.
     machine : Machine
-        The rates used, of one device.
-    devices : int
-        Tensor-parallel size of one replica.
+        The rates used, of one device; of one die where a package shows several to software.
+    layout : Layout
+        How accelerators share the model.
     precision : PrecisionPolicy
         Formats of each part.
     batch : array
         Sequences.
     tokens : array
-        Prompt tokens (prefill) or cached context tokens (decode) of each sequence.
+        New prompt tokens (prefill) or cached context tokens (decode) of each sequence; of unlike ones, the mean.
+    lengths : Lengths, optional
+        Lengths of unlike sequences.
+    new_tokens : array
+        Tokens that each sequence gets in a decode step.
+    cached_tokens : array
+        Tokens of each prompt that are in the cache already.
     logits : str
         Where the LM head ran in prefill.
     overlap : str
-        ``operation`` or ``perfect``, see :func:`decode`.
+        ``operation``, ``communication`` or ``perfect``, see :func:`decode`.
+    ceilings : Ceilings
+        Which ceilings count, and how.
+    fusion : str
+        ``fused``, ``none`` or ``layer``, see :func:`decode`.
     operations : tuple of OperationEstimate
         The same, per operation.
     """
@@ -136,26 +166,56 @@ class PhaseEstimate:
     llm: LLM
     accelerator: Accelerator | Machine
     machine: Machine
-    devices: int
+    layout: Layout
     precision: PrecisionPolicy
     batch: Array
     tokens: Array
+    lengths: Lengths | None = None
+    new_tokens: Array = 1
+    cached_tokens: Array = 0
     logits: str
     overlap: str
+    ceilings: Ceilings
+    fusion: str
     operations: tuple[OperationEstimate, ...]
     kind: str = "ideal roofline"
+
+    @property
+    def devices(self) -> int:
+        """Accelerators of one replica."""
+        return self.layout.devices
+
+    @property
+    def unknown(self) -> dict[str, str]:
+        """Ceilings that would apply, but whose rate is unknown, with the reason: the bound is loose by these."""
+        return unknown_ceilings(
+            (estimate.operation for estimate in self.operations), self.machine, ceilings=self.ceilings
+        )
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What to mind: weights beyond Brunetta's 80 % of the memory, ceilings that are unknown."""
+        full = memory_warning(self.llm, self.accelerator, self.precision, self.layout)
+        absent = f"not limited by {', '.join(self.unknown)}: {'; '.join(self.unknown.values())}" if self.unknown else ""
+        return tuple(text for text in (full, absent) if text)
 
     @cached_property
     def shape(self) -> tuple[int, ...]:
         """Shape that all arguments broadcast to."""
-        return np.broadcast_shapes(np.shape(self.batch), np.shape(self.tokens), self.machine.shape)
+        parts = (self.batch, self.tokens, self.new_tokens, self.cached_tokens, self.ceilings.offload)
+        return np.broadcast_shapes(*map(np.shape, parts), self.machine.shape)
 
     @cached_property
     def time_s(self) -> Array:
         """Time of the phase [s]: the sum over operations, or the slowest ceiling if overlap is perfect."""
         if self.overlap == "perfect":
-            return maximum(*self.ceiling_times_s.values())
-        return sum(operation.time_s for operation in self.operations)
+            return perfect_overlap(self.ceiling_times_s)
+        if self.overlap == "communication":
+            times = {id(estimate.operation): estimate.time_s for estimate in self.operations}
+            return overlapped_communication(
+                (estimate.operation for estimate in self.operations), lambda operation: times[id(operation)]
+            )
+        return total(operation.time_s for operation in self.operations)
 
     @property
     def ceiling_times_s(self) -> dict[str, Array]:
@@ -164,7 +224,7 @@ class PhaseEstimate:
 
     @property
     def bound(self) -> Array:
-        """Name of the ceiling with the largest summed time: ``matrix``, ``memory`` or ``link``."""
+        """Name of the ceiling with the largest summed time, of ``roofline.ceilings.CEILINGS``."""
         return np.broadcast_to(slowest_ceiling(self.ceiling_times_s), self.shape)[()]
 
     @cached_property
@@ -184,8 +244,11 @@ class PhaseEstimate:
 
     @property
     def tokens_per_s(self) -> Array:
-        """Throughput of one replica: prompt tokens (prefill) or generated tokens (decode) per second."""
-        produced = self.batch * self.tokens if self.phase == "prefill" else self.batch
+        """Throughput of one replica: new prompt tokens (prefill) or generated tokens (decode) per second.
+
+        With several `new_tokens` a step, all of them count; of guesses that are verified, only some are output.
+        """
+        produced = self.batch * (self.tokens if self.phase == "prefill" else self.new_tokens)
         return produced / self.time_s
 
     @property
@@ -196,13 +259,30 @@ class PhaseEstimate:
     @property
     def mfu(self) -> Array:
         """Model FLOPs utilisation: achieved rate over the peak at the linear layers' precision, as Kim divides."""
-        return self.flops / self.time_s / (self.devices * self.machine.peak_flops(self.precision.compute))
+        devices = over_dies(self.layout, self.accelerator).devices
+        return self.flops / self.time_s / (devices * self.machine.peak_flops(self.precision.compute))
+
+    @property
+    def memory(self) -> MemoryUse:
+        """What weights, KV cache and activations take on each device at the end of the phase; of a die, if it has."""
+        held: Array | Lengths = self.tokens_held
+        rows = self.batch * (self.tokens if self.phase == "prefill" else self.new_tokens)
+        split = over_dies(self.layout, self.accelerator)
+        return memory_use(self.llm, self.precision, batch=self.batch, tokens=held, rows=rows, layout=split)
+
+    @property
+    def tokens_held(self) -> Array:
+        """Tokens of each sequence in the cache at the end of the phase; of unlike sequences, the mean [token]."""
+        return self.tokens + (self.cached_tokens if self.phase == "prefill" else self.new_tokens)
 
     @property
     def memory_bytes(self) -> Array:
-        """Weights and KV cache on each device at the end of the phase [byte]."""
-        held = self.tokens if self.phase == "prefill" else self.tokens + 1
-        return memory_bytes_per_device(self.llm, self.precision, batch=self.batch, tokens=held, devices=self.devices)
+        """Weights and KV cache on each accelerator at the end of the phase [byte]."""
+        return self.memory.held * self._dies
+
+    @property
+    def _dies(self) -> int:
+        return self.accelerator.dies if isinstance(self.accelerator, Accelerator) else 1
 
     @property
     def fits(self) -> Array:
@@ -215,7 +295,29 @@ class PhaseEstimate:
         """
         if self.machine.memory_bytes is None:
             raise ValueError(f"{self.machine.name} gives no memory_bytes, so whether the model fits is unknown")
-        return self.memory_bytes <= self.machine.memory_bytes
+        use, away = self.memory, self.ceilings.offload
+        fits = use.held - away * use.weights <= self.machine.memory_bytes
+        if self.machine.second_tier_bytes is not None:
+            fits = fits & (away * use.weights <= self.machine.second_tier_bytes)
+        return fits
+
+    def require_fit(self) -> None:
+        """Refuse an estimate that does not fit in memory.
+
+        Raises
+        ------
+        OutOfMemoryError
+            Needed, available, and what would fit.
+        """
+        require_fit(
+            self.llm,
+            self.accelerator,
+            self.precision,
+            batch=self.batch,
+            tokens=self.tokens_held,
+            layout=self.layout,
+            offload=self.ceilings.offload,
+        )
 
     @property
     def workload(self) -> str:
@@ -227,12 +329,24 @@ class PhaseEstimate:
             f"{_span(self.tokens)} {unit}",
             self.precision.name,
         ]
+        if np.any(np.asarray(self.cached_tokens) > 0):
+            words.append(f"{_span(self.cached_tokens)} cached")
+        if np.any(np.asarray(self.new_tokens) != 1):
+            words.append(f"{_span(self.new_tokens)} new tokens a step")
         if self.devices > 1:
-            words.append(f"tensor parallel {self.devices}")
+            words.append(str(self.layout))
         if self.phase == "prefill" and self.logits == "all":
             words.append("logits at every position")
-        if self.overlap == "perfect":
-            words.append("perfect overlap")
+        if self.overlap != "operation":
+            words.append(f"{self.overlap} overlap")
+        if self.fusion != "fused":
+            words.append("nothing fused" if self.fusion == "none" else "each layer one kernel")
+        if np.any(np.asarray(self.ceilings.offload) > 0):
+            words.append(f"{_span(100 * self.ceilings.offload)} % of the weights in the second tier")
+        if self.ceilings.without:
+            words.append(f"without {', '.join(self.ceilings.without)}")
+        if self.ceilings.geometry != "padding":
+            words.append(f"geometry {self.ceilings.geometry}")
         return ", ".join(words)
 
     def __repr__(self) -> str:
@@ -263,31 +377,57 @@ def prefill(
     *,
     batch: Any = 1,
     prompt_tokens: Any,
+    cached_tokens: Any = 0,
     precision: str | PrecisionPolicy = "bf16",
     logits: Literal["last", "all"] = "last",
-    overlap: Literal["operation", "perfect"] = "operation",
+    overlap: Literal["operation", "communication", "perfect"] = "operation",
     tensor_parallel: int = 1,
+    pipeline_parallel: int = 1,
+    expert_parallel: int = 1,
+    data_parallel: int = 1,
+    layout: Layout | None = None,
+    routing_skew: float = 0.0,
+    fusion: Literal["fused", "none", "layer"] = "fused",
+    geometry: Literal["padding", "waves", "none"] = "padding",
+    offload: Any = 0.0,
+    without: str | tuple[str, ...] = (),
 ) -> PhaseEstimate:
-    """Ideal roofline of a prefill from an empty cache.
+    """Ideal roofline of a prefill, from an empty cache or after a prefix that is in it.
 
     Parameters
     ----------
     llm : LLM
-        A dense architecture; see :func:`roofline.llm_names`.
+        The model; see :func:`roofline.llm_names`.
     accelerator : Accelerator or Machine
         One device.
     batch : int or array
         Prompts processed together.
-    prompt_tokens : int or array
-        Length of each prompt [token]; broadcasts with `batch`.
+    prompt_tokens : int or array, or Lengths
+        New tokens of each prompt [token]; broadcasts with `batch`.
+    cached_tokens : int or array
+        Tokens before these that are in the cache already [token].
     precision : str or PrecisionPolicy
-        Formats of each part: ``bf16``, ``fp16``, ``fp8``, ``fp8-kv8``, ``w8a16``, ``w4a16``, ``mxfp4``, ``nvfp4``.
+        Formats of each part: ``bf16``, ``fp16``, ``fp8``, ``fp8-dynamic``, ``fp8-kv8``, ``w8a16``, ``w4a16``,
+        ``mxfp4``, ``nvfp4``.
     logits : {"last", "all"}
         Positions at which the LM head runs; ``"all"`` is Kim Eq. 5.
-    overlap : {"operation", "perfect"}
+    overlap : {"operation", "communication", "perfect"}
         As for :func:`decode`.
-    tensor_parallel : int
-        Devices that share every layer; must divide the model's KV heads.
+    tensor_parallel, pipeline_parallel, expert_parallel, data_parallel : int
+        How devices share the model, see :class:`roofline.Layout`.
+    layout : Layout, optional
+        The same in one.
+    routing_skew : float
+        Zipf exponent of the experts' popularity; 0 is uniform routing.
+    fusion : {"fused", "none", "layer"}
+        Element-wise work (norms, gates, residuals) fused into the products beside it; operations of its own that read
+        and write main memory; or every layer one kernel whose activations stay on the chip, as on dataflow machines.
+    geometry : {"padding", "waves", "none"}
+        How the shapes of products meet the matrix engine, see :class:`roofline.Ceilings`.
+    offload : float or array, or "auto"
+        Share of the weights in the second tier of memory; ``"auto"`` puts there what main memory cannot hold.
+    without : str or tuple of str
+        Ceilings to switch off, of ``roofline.CEILINGS``.
 
     Returns
     -------
@@ -298,8 +438,6 @@ def prefill(
     ------
     ValueError
         A bad argument, a precision or a link that the machine lacks, a context beyond the model's.
-    NotModelledError
-        An architecture whose phases are not modelled yet.
 
     References
     ----------
@@ -317,13 +455,45 @@ def prefill(
     formats = policy(precision)
     choice("logits", logits, ("last", "all"))
     sequences = number("batch", batch, at_least=1, at_most=1e9, whole=True)
-    tokens = number("prompt_tokens", prompt_tokens, at_least=1, at_most=llm.max_context, whole=True)
-    devices = shared_devices(llm, accelerator, tensor_parallel)
-    require_modelled(llm, tokens=tokens)
-    operations = prefill_operations(
-        llm, batch=sequences, prompt_tokens=tokens, precision=formats, logits=logits, tensor_parallel=devices
+    cached = _cached(cached_tokens)
+    tokens = _lengths("prompt_tokens", prompt_tokens, at_most=llm.max_context - float(np.max(cached)))
+    shared = layout_of(
+        llm,
+        accelerator,
+        layout=layout,
+        tensor_parallel=tensor_parallel,
+        pipeline_parallel=pipeline_parallel,
+        expert_parallel=expert_parallel,
+        data_parallel=data_parallel,
     )
-    return _estimate("prefill", llm, accelerator, formats, sequences, tokens, logits, overlap, devices, operations)
+    operations = prefill_operations(
+        llm,
+        batch=sequences,
+        prompt_tokens=tokens,
+        cached_tokens=cached,
+        precision=formats,
+        logits=logits,
+        layout=over_dies(shared, accelerator),
+        fusion=choice("fusion", fusion, FUSIONS),
+        routing_skew=_skew(routing_skew),
+    )
+    return _estimate(
+        "prefill",
+        llm,
+        accelerator,
+        formats,
+        operations,
+        batch=sequences,
+        tokens=tokens,
+        cached_tokens=cached,
+        logits=logits,
+        overlap=overlap,
+        layout=shared,
+        fusion=fusion,
+        geometry=geometry,
+        offload=offload,
+        without=without,
+    )
 
 
 def decode(
@@ -332,29 +502,56 @@ def decode(
     *,
     batch: Any,
     context_tokens: Any,
+    new_tokens: Any = 1,
     precision: str | PrecisionPolicy = "bf16",
-    overlap: Literal["operation", "perfect"] = "operation",
+    overlap: Literal["operation", "communication", "perfect"] = "operation",
     tensor_parallel: int = 1,
+    pipeline_parallel: int = 1,
+    expert_parallel: int = 1,
+    data_parallel: int = 1,
+    layout: Layout | None = None,
+    routing_skew: float = 0.0,
+    fusion: Literal["fused", "none", "layer"] = "fused",
+    geometry: Literal["padding", "waves", "none"] = "padding",
+    offload: Any = 0.0,
+    without: str | tuple[str, ...] = (),
 ) -> PhaseEstimate:
     """Ideal roofline of one decode step: every sequence of the batch gets one token.
 
     Parameters
     ----------
     llm : LLM
-        A dense architecture; see :func:`roofline.llm_names`.
+        The model; see :func:`roofline.llm_names`.
     accelerator : Accelerator or Machine
         One device.
     batch : int or array
-        Sequences that each get one token.
-    context_tokens : int or array
+        Sequences that each get one token, over all devices.
+    context_tokens : int or array, or Lengths
         Kim's ``sᵢ``: cached tokens that each new token attends to; broadcasts with `batch`.
+    new_tokens : int or array
+        Tokens per sequence and step: 1, or more where guesses are verified (Kim Eq. 7).
     precision : str or PrecisionPolicy
-        Formats of each part: ``bf16``, ``fp16``, ``fp8``, ``fp8-kv8``, ``w8a16``, ``w4a16``, ``mxfp4``, ``nvfp4``.
-    overlap : {"operation", "perfect"}
-        What hides behind what: within each operation its ceilings overlap and operations follow one another; or every
-        ceiling of the whole phase overlaps, the classic roofline, which is never slower.
-    tensor_parallel : int
-        Devices that share every layer; must divide the model's KV heads.
+        Formats of each part: ``bf16``, ``fp16``, ``fp8``, ``fp8-dynamic``, ``fp8-kv8``, ``w8a16``, ``w4a16``,
+        ``mxfp4``, ``nvfp4``.
+    overlap : {"operation", "communication", "perfect"}
+        What hides behind what. Within each operation its ceilings overlap and operations follow one another; the
+        messages between devices hide behind the other operations too; or every ceiling of the whole phase overlaps, the
+        classic roofline. Neither of the two is ever slower.
+    tensor_parallel, pipeline_parallel, expert_parallel, data_parallel : int
+        How devices share the model, see :class:`roofline.Layout`.
+    layout : Layout, optional
+        The same in one.
+    routing_skew : float
+        Zipf exponent of the experts' popularity; 0 is uniform routing.
+    fusion : {"fused", "none", "layer"}
+        Element-wise work (norms, gates, residuals) fused into the products beside it; operations of its own that read
+        and write main memory; or every layer one kernel whose activations stay on the chip, as on dataflow machines.
+    geometry : {"padding", "waves", "none"}
+        How the shapes of products meet the matrix engine, see :class:`roofline.Ceilings`.
+    offload : float or array, or "auto"
+        Share of the weights in the second tier of memory; ``"auto"`` puts there what main memory cannot hold.
+    without : str or tuple of str
+        Ceilings to switch off, of ``roofline.CEILINGS``.
 
     Returns
     -------
@@ -365,12 +562,10 @@ def decode(
     ------
     ValueError
         A bad argument, a precision or a link that the machine lacks, a context beyond the model's.
-    NotModelledError
-        An architecture whose phases are not modelled yet.
 
     References
     ----------
-    Kim Eq. 8 and IV-D.
+    Kim Eq. 7, 8 and IV-D.
 
     Examples
     --------
@@ -381,18 +576,74 @@ def decode(
     >>> d.tokens_per_s.round()
     array([ 403., 2624., 8411.])
     >>> d.bound
-    array(['memory', 'memory', 'memory'], dtype='<U6')
+    array(['memory', 'memory', 'memory'], dtype='<U7')
+
+    A mixture of experts on eight devices, each with whole experts:
+
+    >>> r1 = decode(get_llm("deepseek-r1"), hs.get("h200-sxm"), batch=256, context_tokens=4096, precision="fp8",
+    ...             tensor_parallel=8, expert_parallel=8)
+    >>> r1.devices, str(r1.bound)
+    (8, 'memory')
     """
     require_records(llm, accelerator)
     formats = policy(precision)
     sequences = number("batch", batch, at_least=1, at_most=1e9, whole=True)
-    tokens = number("context_tokens", context_tokens, at_least=1, at_most=llm.max_context, whole=True)
-    devices = shared_devices(llm, accelerator, tensor_parallel)
-    require_modelled(llm, tokens=tokens)
-    operations = decode_operations(
-        llm, batch=sequences, context_tokens=tokens, precision=formats, tensor_parallel=devices
+    new: Any = 1
+    if not (isinstance(new_tokens, int) and new_tokens == 1):
+        new = number("new_tokens", new_tokens, at_least=1, at_most=llm.max_context, whole=True)
+    tokens = _lengths("context_tokens", context_tokens, at_most=llm.max_context - float(np.max(new)) + 1)
+    shared = layout_of(
+        llm,
+        accelerator,
+        layout=layout,
+        tensor_parallel=tensor_parallel,
+        pipeline_parallel=pipeline_parallel,
+        expert_parallel=expert_parallel,
+        data_parallel=data_parallel,
     )
-    return _estimate("decode", llm, accelerator, formats, sequences, tokens, "all", overlap, devices, operations)
+    operations = decode_operations(
+        llm,
+        batch=sequences,
+        context_tokens=tokens,
+        new_tokens=new,
+        precision=formats,
+        layout=over_dies(shared, accelerator),
+        fusion=choice("fusion", fusion, FUSIONS),
+        routing_skew=_skew(routing_skew),
+    )
+    return _estimate(
+        "decode",
+        llm,
+        accelerator,
+        formats,
+        operations,
+        batch=sequences,
+        tokens=tokens,
+        new_tokens=new,
+        logits="all",
+        overlap=overlap,
+        layout=shared,
+        fusion=fusion,
+        geometry=geometry,
+        offload=offload,
+        without=without,
+    )
+
+
+def _lengths(field: str, tokens: Any, *, at_most: float) -> Array | Lengths:
+    if not isinstance(tokens, Lengths):
+        return number(field, tokens, at_least=1, at_most=at_most, whole=True)
+    number(field, tokens.longest, at_least=1, at_most=at_most, whole=True)
+    return tokens
+
+
+def _cached(tokens: Any) -> Array:
+    # The usual 0 stays a plain number, so that nothing is added to every element of a sweep.
+    return 0 if isinstance(tokens, int) and tokens == 0 else number("cached_tokens", tokens, at_least=0, whole=True)
+
+
+def _skew(value: Any) -> float:
+    return float(number("routing_skew", value, at_least=0, at_most=10))
 
 
 def _estimate(
@@ -400,28 +651,66 @@ def _estimate(
     llm: LLM,
     accelerator: Accelerator | Machine,
     precision: PrecisionPolicy,
-    batch: Array,
-    tokens: Array,
-    logits: str,
-    overlap: str,
-    devices: int,
     operations: tuple[Operation, ...],
+    *,
+    tokens: Array | Lengths,
+    overlap: str,
+    layout: Layout,
+    geometry: str,
+    offload: Any,
+    without: str | tuple[str, ...],
+    **rest: Any,
 ) -> PhaseEstimate:
-    choice("overlap", overlap, ("operation", "perfect"))
-    rates = machine(accelerator, precision, devices=devices)
-    return PhaseEstimate(
+    choice("overlap", overlap, OVERLAPS)
+    split = over_dies(layout, accelerator)
+    rates = machine(accelerator, precision, devices=split.devices)
+    if overlap == "communication" and rates.link_overlaps is False:
+        raise ValueError(
+            f"overlap = 'communication' is not accepted: {rates.name} cannot send messages while it computes"
+        )
+    mean = np.asarray(tokens.mean) if isinstance(tokens, Lengths) else tokens
+    known = Ceilings(geometry=geometry, without=without)
+    estimate = PhaseEstimate(
         phase=phase,
         llm=llm,
         accelerator=accelerator,
         machine=rates,
-        devices=devices,
+        layout=layout,
         precision=precision,
-        batch=batch,
-        tokens=tokens,
-        logits=logits,
+        tokens=mean,
+        lengths=tokens if isinstance(tokens, Lengths) else None,
         overlap=overlap,
-        operations=tuple(OperationEstimate(operation, rates, devices) for operation in operations),
+        ceilings=known,
+        operations=(),
+        **rest,
     )
+    share = _offloaded(estimate) if isinstance(offload, str) and offload == "auto" else _share(offload)
+    ceilings = Ceilings(geometry=geometry, without=without, offload=share)
+    if np.any(np.asarray(share) > 0) and rates.second_tier_bytes_per_s is None:
+        raise ValueError(
+            f"offload is not accepted: {rates.name} gives no bandwidth of a second tier of memory or of a host link"
+        )
+    return _replace(
+        estimate,
+        ceilings=ceilings,
+        operations=tuple(OperationEstimate(operation, rates, split.devices, ceilings) for operation in operations),
+    )
+
+
+def _share(offload: Any) -> Array:
+    if isinstance(offload, str):
+        raise ValueError(f"offload = {offload!r} is not accepted: give a share from 0 to 1, or 'auto'")
+    plain = isinstance(offload, int | float) and not isinstance(offload, bool)
+    share = number("offload", offload, at_least=0, at_most=1)
+    return float(share) if plain else share
+
+
+def _offloaded(estimate: PhaseEstimate) -> Array:
+    """Share of the weights that main memory cannot hold beside the KV cache."""
+    capacity, use = estimate.machine.memory_bytes, estimate.memory
+    if capacity is None:
+        raise ValueError(f"offload = 'auto' is not accepted: {estimate.machine.name} gives no memory_bytes")
+    return np.clip((use.held - capacity) / use.weights, 0.0, 1.0)
 
 
 def _span(values: Array) -> str:

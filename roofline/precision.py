@@ -7,7 +7,7 @@ line has to know a special case.
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator
 
@@ -48,6 +48,8 @@ class PrecisionPolicy(Spec):
         Storage format of keys and values.
     head : str
         Format of the LM head, the embedding table and the norms: storage and multiplication.
+    activation_scaling : {"static", "dynamic"}
+        Where activations are narrowed: by scales found beforehand, or after one more pass over them (Kim III-C).
 
     Raises
     ------
@@ -70,6 +72,7 @@ class PrecisionPolicy(Spec):
     attention: _Format = "bf16"
     kv_cache: _Format = "bf16"
     head: _Format = "bf16"
+    activation_scaling: Literal["static", "dynamic"] = "static"
 
 
 _SIXTEEN_BIT_PARTS = ("weights", "compute", "activations", "output", "attention", "kv_cache", "head")
@@ -81,6 +84,7 @@ _POLICIES: dict[str, dict[str, str]] = {
     "bf16": {},
     "fp16": dict.fromkeys(_SIXTEEN_BIT_PARTS, "fp16"),
     "fp8": {"weights": "fp8", "compute": "fp8", "activations": "fp8"},
+    "fp8-dynamic": {"weights": "fp8", "compute": "fp8", "activations": "fp8", "activation_scaling": "dynamic"},
     "fp8-kv8": {"weights": "fp8", "compute": "fp8", "activations": "fp8", "kv_cache": "fp8"},
     "w8a16": {"weights": "fp8"},
     "w4a16": {"weights": "int4-g128"},

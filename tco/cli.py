@@ -17,7 +17,6 @@ import roofline as rl
 import tco
 from hardware_specs import Accelerator
 from roofline import LLM, PhaseEstimate
-from roofline.memory import require_fit
 from tco import report
 
 
@@ -378,10 +377,7 @@ def _add_roofline(commands: Any) -> None:
 
 def _roofline(options: argparse.Namespace) -> str:
     result = _phase(rl.get_llm(options.llm), hs.get(options.accelerator), options.precision, options)
-    held = result.tokens if result.phase == "prefill" else result.tokens + 1
-    require_fit(
-        result.llm, result.accelerator, result.precision, batch=result.batch, tokens=held, devices=result.devices
-    )
+    result.require_fit()
     if options.out:
         tco.plot.save(rl.plot.roofline(result), options.out)
     if not options.json:

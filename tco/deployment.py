@@ -15,7 +15,6 @@ from hardware_specs import Accelerator, Server
 from roofline import PhaseEstimate
 from roofline._arrays import Array
 from roofline._validation import number
-from roofline.memory import require_fit
 from tco.defaults import Assumption, facility_assumptions, server_power, server_price
 from tco.facility import Facility
 from tco.finance import SECONDS_PER_YEAR
@@ -102,14 +101,7 @@ class Deployment:
                 f"throughput needs {estimate.devices} devices, but server {self.server.key} has "
                 f"{self.server.accelerators}"
             )
-        require_fit(
-            estimate.llm,
-            device,
-            estimate.precision,
-            batch=estimate.batch,
-            tokens=estimate.tokens if estimate.phase == "prefill" else estimate.tokens + 1,
-            devices=estimate.devices,
-        )
+        estimate.require_fit()
 
     @property
     def replicas(self) -> int | None:

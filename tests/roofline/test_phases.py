@@ -151,14 +151,19 @@ def test_roofline_properties(batch, context, precision, key):
     perfect = rl.decode(LLAMA, device, batch=batch, context_tokens=context, precision=precision, overlap="perfect")
     assert perfect.time_s <= d.time_s * (1 + 1e-12)
     more = rl.decode(LLAMA, device, batch=batch + 1, context_tokens=context, precision=precision)
-    assert more.tokens_per_s >= d.tokens_per_s * (1 - 1e-12)
     assert more.time_s >= d.time_s
+    # Whole tiles of the matrix engine make throughput a staircase; without them it only grows.
+    free, freer = (
+        rl.decode(LLAMA, device, batch=n, context_tokens=context, precision=precision, geometry="none")
+        for n in (batch, batch + 1)
+    )
+    assert freer.tokens_per_s >= free.tokens_per_s * (1 - 1e-12)
     assert d.tokens_per_s <= batch * device.memory_bytes_per_s / d.bytes * (1 + 1e-12)
     assert 0 < d.mfu <= 1
-    twice = rl.Machine(
-        name="twice",
+    rates = ("memory_bytes_per_s", "vector_flops_per_s", "exp_per_s", "on_chip_bytes_per_s")
+    twice = d.machine.replace(
         flops_per_s={name: 2 * rate for name, rate in d.machine.flops_per_s.items()},
-        memory_bytes_per_s=2 * device.memory_bytes_per_s,
+        **{name: 2 * value for name in rates if (value := getattr(d.machine, name)) is not None},
     )
     faster = rl.decode(LLAMA, twice, batch=batch, context_tokens=context, precision=precision)
     assert faster.time_s == pytest.approx(d.time_s / 2, rel=1e-12)
@@ -200,10 +205,13 @@ def test_tensor_parallel_shares_work_and_pays_the_all_reduce():
     assert one.time_s / 2 < two.time_s < one.time_s
     assert two.flops == one.flops
     assert two.memory_bytes == one.memory_bytes / 2
-    all_reduce = next(operation for operation in two.operations if operation.name == "all_reduce")
-    # hand: 2 all-reduces × 32 layers of 64·4096 BF16 numbers; a ring of 2 sends the message once.
-    assert all_reduce.time_s == pytest.approx(2 * 32 * 64 * 4096 * 2 / 450e9, rel=1e-12)
-    assert str(all_reduce.bound) == "link"
+    all_reduces = [operation for operation in two.operations if operation.name == "all_reduce"]
+    # hand: after attention and after the MLP, 32 layers of 64·4096 BF16 numbers; of two devices each sends the message
+    # once, in two exchanges of 0.6 µs.
+    for all_reduce in all_reduces:
+        assert all_reduce.time_s == pytest.approx(32 * (64 * 4096 * 2 / 450e9 + 2 * 0.6e-6), rel=1e-12)
+        assert {"link", "latency"} == set(all_reduce.ceiling_times_s)
+    assert len(all_reduces) == 2
 
 
 def test_prefill_last_and_all_logits_differ_by_the_head():
@@ -211,35 +219,6 @@ def test_prefill_last_and_all_logits_differ_by_the_head():
     last = rl.prefill(LLAMA, H100, batch=2, prompt_tokens=100)
     every = rl.prefill(LLAMA, H100, batch=2, prompt_tokens=100, logits="all")
     assert every.flops - last.flops == 2 * 2 * 99 * 128256 * 4096
-
-
-@pytest.mark.parametrize(
-    ("name", "words"),
-    [
-        ("mixtral-8x7b", "mixture of experts"),
-        ("deepseek-v2-lite", "mixture of experts"),
-        ("llama-4-scout", "mixture of experts"),
-    ],
-)
-def test_an_architecture_that_is_not_modelled_gets_no_number(name, words):
-    with pytest.raises(rl.NotModelledError, match=words):
-        rl.decode(rl.get_llm(name), H100, batch=1, context_tokens=10)
-
-
-def test_the_pure_operations_refuse_too():
-    # never a wrong number, whichever door is taken
-    for name in ("mixtral-8x7b", "deepseek-r1"):
-        with pytest.raises(rl.NotModelledError):
-            rl.decode_operations(rl.get_llm(name), batch=1.0, context_tokens=10.0, precision=rl.policy("bf16"))
-        with pytest.raises(rl.NotModelledError):
-            rl.prefill_operations(rl.get_llm(name), batch=1.0, prompt_tokens=10.0, precision=rl.policy("bf16"))
-
-
-def test_a_sliding_window_is_modelled_up_to_its_length():
-    llm = rl.get_llm("mistral-7b-v0.1")
-    assert rl.decode(llm, H100, batch=1, context_tokens=4096).time_s > 0
-    with pytest.raises(rl.NotModelledError, match="4,096-token window"):
-        rl.decode(llm, H100, batch=1, context_tokens=4097)
 
 
 @pytest.mark.parametrize(
@@ -261,7 +240,7 @@ def test_a_sliding_window_is_modelled_up_to_its_length():
         ({"precision": "fp9"}, "precision = 'fp9' is not known; did you mean"),
         ({"precision": 8}, "precision = 8 is not accepted: give one of bf16"),
         ({"overlap": "some"}, "overlap = 'some' is not accepted"),
-        ({"tensor_parallel": 3}, "tensor_parallel = 3 is not accepted: it must divide the 8 KV heads"),
+        ({"tensor_parallel": 3}, "tensor_parallel = 3 is not accepted: it must divide the 32 heads"),
         ({"tensor_parallel": 0}, "tensor_parallel = 0 is not accepted"),
     ],
 )
@@ -279,8 +258,8 @@ def test_a_precision_that_the_machine_lacks():
 
 
 def test_an_unknown_peak_is_an_error_and_not_zero():
-    with pytest.raises(hs.UnknownValueError, match=r"(?i)cs-3"):
-        rl.prefill(LLAMA, hs.get("cs-3"), prompt_tokens=10)
+    with pytest.raises(hs.UnknownValueError, match="rtx-pro-6000-workstation"):
+        rl.prefill(LLAMA, hs.get("rtx-pro-6000-workstation"), prompt_tokens=10)
 
 
 @pytest.mark.parametrize("rate", [0, -1e12, float("nan"), float("inf"), True, "fast"])

@@ -65,7 +65,8 @@ def test_formats_of_the_same_peak_share_a_line(both):
 
 @pytest.mark.parametrize("key", KEYS)
 def test_points_stand_on_the_ideal_roofline(both, key):
-    """Sibling: the plan's rates equal the roofline formula of each operation's intensity and format."""
+    """Sibling: the plan's rates equal the roofline formula of each operation's intensity and format, or stay below
+    where another ceiling sets the time: the exponentials of a prefill, on the vector units of Gaudi."""
     for estimate in both(key):
         for point in plan_roofline(estimate).points:
             (operation,) = (one for one in estimate.operations if one.name == point.name)
@@ -74,7 +75,11 @@ def test_points_stand_on_the_ideal_roofline(both, key):
                 flops_per_s=estimate.machine.peak_flops(operation.precision),
                 bytes_per_s=estimate.machine.memory_bytes_per_s,
             )
-            assert point.tflops * 1e12 == pytest.approx(float(roof))
+            padded = operation.matrix_utilisation < 1 and str(operation.bound) == "matrix"
+            if padded or str(operation.bound) not in ("matrix", "memory"):
+                assert point.tflops * 1e12 <= float(roof) * (1 + 1e-12)
+            else:
+                assert point.tflops * 1e12 == pytest.approx(float(roof))
 
 
 def test_shares_add_up(both):

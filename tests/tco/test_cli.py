@@ -231,8 +231,10 @@ def test_surface_roofline_hardware_and_llms(capsys, tmp_path):
         ([*MAIN_JOB, "--context", "200000"], "at most 131,072"),
         ([*MAIN_JOB, "--batch", "5000"], "What would fit: a batch of"),
         (["compare", "a100", "h100", "--llm", "llama-3.1-8b"], "fp8"),
-        (["compare", "gaudi-2", "h100", "--llm", "mixtral-8x7b"], "mixture of experts is not modelled yet"),
-        (["compare", "gaudi-2", "cs-3", "--llm", "llama-3.1-8b"], "cs-3: no dense matrix peak is known"),
+        (
+            ["roofline", "rtx-pro-6000-workstation", "--llm", "llama-3.1-8b"],
+            "rtx-pro-6000-workstation: no dense matrix peak is known",
+        ),
         ([*MAIN_JOB, "--costs", "none.toml"], "none.toml: cannot be read: No such file"),
         ([*MAIN_JOB, "--out", "no/such/folder/x.png"], "no/such/folder"),
         (["roofline", "h100", "--llm", "llama-3.1-70b"], "What would fit"),
