@@ -8,7 +8,7 @@ import hardware_specs as hs
 import roofline as rl
 from benchmarks.timing import best_s
 
-BLOCK = 16_384
+BLOCK = 65_536
 """Zipped columns go through in blocks that stay in cache."""
 
 

@@ -17,6 +17,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from hardware_specs import number_format
@@ -247,11 +248,12 @@ class _Pass:
             waiting = stages if self.absorbed else self.micro_batches + stages - 1
             longest_stage = _ceil(self.llm.layers / stages) * stages / self.llm.layers
             idle = waiting / self.micro_batches * longest_stage
+        self.idle = idle
         self.imbalance = uneven * idle
         self.weight_imbalance = (data / self.copies if data > 1 else 1.0) * idle
         self.weight_reads = self.copies * self.micro_batches
         self.passes = self.micro_batches / stages * idle if stages > 1 else 1
-        self.divided_by = data * self.micro_batches / uneven  # rows in all, over rows of one product
+        self.share = share
 
     def __iter__(self) -> Iterator[Operation]:
         llm = self.llm
@@ -457,7 +459,7 @@ class _Pass:
         if whole and layout.data > 1:
             yield self._all_to_all(group, k)
         # Tokens that are routed together: those of one copy of the model, or of all of them.
-        together = self.rows / self.micro_batches / (1 if whole else self.copies)
+        together = self.rows / self.micro_batches if whole else self._of_one(self.rows)
         if self.skew:
             chosen = formulas.inclusion_probabilities(experts=moe.experts, experts_per_token=k, skew=self.skew)
             distinct = formulas.expected_distinct_experts_of(probabilities=chosen, tokens=together)
@@ -466,19 +468,22 @@ class _Pass:
                 experts=moe.experts, experts_per_token=k, tokens=maximum(together, 1.0)
             )
         busiest: Array = 1.0
-        busiest_weights: Array = 1.0
-        if whole:
+        imbalance, weight_imbalance = self.imbalance, self.weight_imbalance
+        if whole:  # the experts are one pool, whoever the tokens belong to
             n = layout.expert
             busiest = formulas.load_imbalance(assignments=together * k, devices=n)
-            busiest_weights = formulas.distinct_imbalance(distinct=distinct, experts=moe.experts, devices=n)
             if self.skew:
                 busiest = maximum(busiest, n * formulas.busiest_share(probabilities=chosen, devices=n))
+            imbalance = self.idle * busiest
+            weight_imbalance = self.idle * formulas.distinct_imbalance(
+                distinct=distinct, experts=moe.experts, devices=n
+            )
         options: dict[str, Any] = {
             "rows": self.rows * k,
-            "rows_of_one": maximum(together * k / distinct, 1.0),
+            "rows_of_one": maximum(together * k / distinct, 1.0) * busiest,
             "weight_reads": distinct * self.micro_batches * (1 if whole else self.copies),
-            "busiest": busiest,
-            "busiest_weights": busiest_weights,
+            "imbalance": imbalance,
+            "weight_imbalance": weight_imbalance,
         }
         yield from self._product(
             "experts_up",
@@ -518,8 +523,8 @@ class _Pass:
         compute: str | None = None,
         kind: Literal["linear", "head"] = "linear",
         weight_reads: Array | None = None,
-        busiest: Array = 1.0,
-        busiest_weights: Array = 1.0,
+        imbalance: Array | None = None,
+        weight_imbalance: Array | None = None,
     ) -> Iterator[Operation]:
         """Yield a linear layer K→N, and, where nothing is fused, the element-wise work around it.
 
@@ -529,8 +534,7 @@ class _Pass:
         """
         precision, tensor = self.precision, self.layout.tensor
         rows = self.rows if rows is None else rows
-        rows_of_one = rows / self.divided_by if rows_of_one is None and self.divided_by != 1 else rows_of_one
-        rows_of_one = rows if rows_of_one is None else rows_of_one
+        rows_of_one = self._of_one(rows) if rows_of_one is None else rows_of_one
         weights, inputs = weights or precision.weights, inputs or precision.activations
         compute, reads = compute or precision.compute, self.weight_reads if weight_reads is None else weight_reads
         reading = tensor if shard in ("columns", "none") else 1
@@ -581,8 +585,8 @@ class _Pass:
                 ),
             ),
             launches=layers * self.passes,
-            imbalance=self.imbalance * busiest,
-            weight_imbalance=self.weight_imbalance * busiest_weights,
+            imbalance=self.imbalance if imbalance is None else imbalance,
+            weight_imbalance=self.weight_imbalance if weight_imbalance is None else weight_imbalance,
         )
         if self.fusion == "none":
             for work in after:
@@ -600,11 +604,17 @@ class _Pass:
             work=self.rows,
             each=Counts(flops=flops, **self._activations(layers * heads * (k + n) * _bytes(precision.output))),
             fixed=Counts(weight_bytes=layers * heads * k * n * _bytes(precision.weights) * self.weight_reads),
-            products=(Product(m=self.rows / self.divided_by, k=k, n=n, flops=flops),),
+            products=(Product(m=self._of_one(self.rows), k=k, n=n, flops=flops),),
             launches=layers * self.passes,
             imbalance=self.imbalance,
             weight_imbalance=self.weight_imbalance,
         )
+
+    def _of_one(self, rows: Array) -> Array:
+        """Rows that one product of the busiest device has, of those in all."""
+        if self.layout.data == self.layout.pipeline == 1:
+            return rows
+        return rows / self.sequences * self.share / self.micro_batches  # in this order whole numbers stay whole
 
     # Between the products.
 
@@ -692,10 +702,12 @@ class _Pass:
         )
 
 
+@lru_cache
 def _bytes(format_name: str) -> float:
     return number_format(format_name).bits / 8
 
 
+@lru_cache
 def _widens(stored: str, used: str) -> bool:
     """Whether numbers are kept in fewer bits than they are used in, and so must be converted."""
     return number_format(stored).element_bits < number_format(used).element_bits

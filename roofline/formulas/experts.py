@@ -192,16 +192,15 @@ def load_imbalance(*, assignments: Array, devices: int) -> Array:
 def distinct_imbalance(*, distinct: Array, experts: Array, devices: int) -> Array:
     """Expected number of touched experts on the busiest device over the mean, under uniform routing.
 
-    ``d`` of ``E`` experts, dealt ``E/n`` to a device, are touched: each device's number is hypergeometric with variance
-    ``d/n·(1 − 1/n)·(E − d)/(E − 1)``. The maximum is found as in :func:`load_imbalance`, within 8 % of the exact value
-    for 2 to 64 devices, and is exact when all experts are touched or one.
+    ``d`` of ``E`` experts, dealt ``E/n`` to a device, are touched, every choice of ``d`` alike. The expected maximum is
+    exact at whole ``d`` and a straight line between.
 
     Parameters
     ----------
     distinct : number or array
         ``d``, distinct experts touched on all devices together; below 1 counts as 1.
-    experts : number or array
-        ``E`` routed experts, at least `devices`.
+    experts : int
+        ``E`` routed experts, a multiple of `devices`.
     devices : int
         ``n`` devices.
 
@@ -213,19 +212,16 @@ def distinct_imbalance(*, distinct: Array, experts: Array, devices: int) -> Arra
     Examples
     --------
     >>> distinct_imbalance(distinct=np.array([1.0, 16.0, 64.0, 128.0]), experts=128, devices=8).round(3)
-    array([8.   , 2.001, 1.357, 1.   ])
+    array([8.   , 2.01 , 1.353, 1.   ])
     """
-    n, E, d = int(devices), experts, maximum(distinct, 1.0)
-    mean, held = d / n, E / n
-    busiest = _expected_maximum(
-        mean=mean,
-        variance=mean * (E - d) / maximum(E - 1, 1.0),
-        taken=d / E,
-        size=minimum(d, held),  # the binomial nearest to a hypergeometric counts the fewer, held or touched
-        probability=minimum(maximum(d, held) / E, 0.5),
-        devices=n,
-    )
-    return minimum(minimum(maximum(busiest, mean, 1.0), d), held) / mean
+    n, E = int(devices), int(experts)
+    d = maximum(distinct, 1.0)
+    xp = namespace(d)
+    busiest = xp.asarray(_busiest_of_touched(E, n))
+    below = minimum(xp.floor(xp.asarray(d)), E - 1.0)
+    flat = xp.astype(xp.reshape(below, (-1,)), xp.int64)
+    low, high = (xp.reshape(xp.take(busiest, flat + step, axis=0), below.shape) for step in (0, 1))
+    return (low + (d - below) * (high - low)) * n / d
 
 
 def device_shares(
@@ -293,6 +289,36 @@ def busiest_share(
     4.76
     """
     return float(device_shares(probabilities=probabilities, devices=devices, placement=placement).max())
+
+
+@lru_cache(maxsize=256)
+def _busiest_of_touched(experts: int, devices: int) -> NDArray[np.float64]:
+    """Expected touched experts on the busiest device, for 0 to all experts touched.
+
+    ``P(max ≤ j)`` is the share of the choices that take at most ``j`` from each device: the coefficients of
+    ``(Σ_{i ≤ j} C(E/n, i)·xⁱ)ⁿ`` over those without the limit. Halving ``x`` and 1 keeps both within range.
+    """
+    held = experts // devices
+    row = np.array([math.comb(held, i) / 2.0**held for i in range(held + 1)])
+    everything = _polynomial_power(row, devices)
+    busiest = np.zeros(experts + 1)
+    for j in range(held):  # E[max] = Σ over j of P(max > j)
+        limited = np.zeros(experts + 1)
+        limited[: j * devices + 1] = _polynomial_power(row[: j + 1], devices)
+        busiest += 1 - np.minimum(limited / everything, 1.0)
+    busiest[0] = 0.0
+    return np.maximum.accumulate(busiest)  # one more touched expert never relieves a device; rounding must not either
+
+
+def _polynomial_power(coefficients: NDArray[np.float64], exponent: int) -> NDArray[np.float64]:
+    power, square = np.ones(1), coefficients
+    while exponent:
+        if exponent % 2:
+            power = np.convolve(power, square)
+        exponent //= 2
+        if exponent:
+            square = np.convolve(square, square)
+    return power
 
 
 @lru_cache(maxsize=256)
