@@ -49,8 +49,9 @@ class Ceilings:
     ----------
     geometry : {"padding", "waves", "none"}
         How the shape of a product meets the shape of the matrix engine. ``"padding"`` rounds each dimension up to the
-        engine's tile, which no software can avoid. ``"waves"`` also gives every unit whole output tiles, as kernels
-        without split-K do, and lets the first-level memory feed them. ``"none"`` counts the FLOPs alone.
+        engine's tile, but lets attention of few queries run on the vector units where that is quicker: a bound that no
+        software can avoid. ``"waves"`` also gives every unit whole output tiles, as kernels without split-K do, and
+        lets the first-level memory feed them. ``"none"`` counts the FLOPs alone.
     without : tuple of str
         Ceilings that are switched off, of ``CEILINGS``.
     offload : array
@@ -260,13 +261,13 @@ def unknown_ceilings(operations: Iterable[Operation], machine: Machine, *, ceili
     ...     name="softmax", kind="elementwise", layers=1, precision="bf16", fixed=Counts(exponentials=1e9)
     ... )
     >>> unknown_ceilings([softmax], Machine(name="device", flops_per_s={}, memory_bytes_per_s=1e12))
-    {'special': 'device gives no exp_per_s'}
+    {'special': 'exp_per_s of device is not known'}
     """
     unknown: dict[str, str] = {}
     for operation in operations:
         for name, field_name in _lacking(operation, machine, ceilings):
             if name not in ceilings.without:
-                unknown.setdefault(name, f"{machine.name} gives no {field_name}")
+                unknown.setdefault(name, f"{field_name} of {machine.name} is not known")
     return unknown
 
 
@@ -353,6 +354,9 @@ def _executed(operation: Operation, machine: Machine, devices: int, ceilings: Ce
         else _padding(product, machine, operation.precision)
         for product in operation.products
     ]
+    if ceilings.geometry == "padding" and operation.kind == "attention" and machine.vector_flops_per_s is not None:
+        instead = machine.peak_flops(operation.precision) / machine.vector_flops_per_s
+        factors = [minimum(factor, instead) for factor in factors]
     if len(factors) == 1:
         return flops[0], factors[0]
     whole = sum(flops)

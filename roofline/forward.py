@@ -346,7 +346,7 @@ class _Pass:
             cached_width=latent + rope,
             cached_copies=n,
         )
-        cached = {"cached_values": latent + rope, "cache_copies": n}
+        cached: dict[str, Any] = {"cached_values": latent + rope, "cache_copies": n}
         if self.absorbed:
             yield from self._per_head("absorb_k", count, k=mla.qk_nope_head_dim, n=latent)
             yield self._attention(

@@ -196,8 +196,8 @@ class PhaseEstimate:
     def warnings(self) -> tuple[str, ...]:
         """What to mind: weights beyond Brunetta's 80 % of the memory, ceilings that are unknown."""
         full = memory_warning(self.llm, self.accelerator, self.precision, self.layout)
-        absent = f"not limited by {', '.join(self.unknown)}: {'; '.join(self.unknown.values())}" if self.unknown else ""
-        return tuple(text for text in (full, absent) if text)
+        absent = [f"no {name} ceiling: {reason}" for name, reason in self.unknown.items()]
+        return tuple(text for text in (full, *absent) if text)
 
     @cached_property
     def shape(self) -> tuple[int, ...]:

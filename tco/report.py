@@ -105,11 +105,9 @@ def cautions(result: Comparison, *, reveal: bool = False) -> list[str]:
     modelled = [isinstance(side.throughput, PhaseEstimate) for side in (result.a, result.b)]
     if any(modelled) and not all(modelled):
         notes.append("one throughput is modelled and one a plain number: make sure that both count the same tokens")
-    if isinstance(result.a.throughput, PhaseEstimate) and result.a.throughput.devices > 1:
-        notes.append(
-            "tensor parallelism is modelled with all links of a device at work and no latency; a few devices of a full "
-            "mesh (MI300X, Gaudi) cannot use all their links"
-        )
+    for side in (result.a, result.b):
+        if isinstance(side.throughput, PhaseEstimate):
+            notes.extend(side.throughput.warnings)
     if result.private and not reveal:
         notes.append(
             "costs of yours are marked private; --reveal shows them and the dollars. R_SC, R_IC and w, times public "
@@ -275,7 +273,7 @@ def estimate(result: PhaseEstimate) -> str:
         for operation in result.operations
     ]
     unit = "prompt tokens" if result.phase == "prefill" else "generated tokens"
-    available = f"{float(result.machine.memory_bytes or 0) / 1e9:,.1f} GB"
+    available = f"{float(result.accelerator.memory_bytes or 0) / 1e9:,.1f} GB"
     fits = f"fits in {available}" if bool(result.fits) else f"does NOT fit in {available}"
     return "\n\n".join(
         [
@@ -288,6 +286,7 @@ def estimate(result: PhaseEstimate) -> str:
                 header=["operation", "bound", "precision", "layers", "µs", "share", "GFLOP", "MB", "FLOP/byte"],
                 left=3,
             ),
+            *(["Mind\n" + "\n".join(f"  - {warning}" for warning in result.warnings)] if result.warnings else []),
         ]
     )
 
