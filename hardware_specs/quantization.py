@@ -710,7 +710,7 @@ def _given_scale(given: Any, scaling: str, grid: _Grid, dtype: Any) -> Floats:
         array = np.broadcast_to(array, wanted)
     except ValueError:
         raise ValueError(f"scale of shape {array.shape} is not accepted: give {wanted or 'one number'}") from None
-    return array.reshape((1, 1) if wanted == () else grid.blocks).copy()
+    return array.reshape((1, 1) if wanted == () else grid.blocks)
 
 
 def _absmax_scales(absmax: Floats, largest: float) -> Floats:
@@ -764,7 +764,7 @@ def _nvfp4_scales(absmax: Floats, static: Floats | None) -> tuple[Floats, float]
         static = _absmax_scales(absmax.max(keepdims=True), e2m1.max * e4m3.max)
     rounded = e4m3._round(absmax / e2m1.max / static, None)
     blocks = np.where(absmax > 0, np.clip(rounded, e4m3.min_subnormal, e4m3.max), np.ones_like(absmax))
-    return np.maximum(blocks * static, np.finfo(absmax.dtype).tiny), float(static[0, 0])
+    return blocks * static, float(static[0, 0])
 
 
 # -- error -------------------------------------------------------------------------------------------------------------

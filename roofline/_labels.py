@@ -1,7 +1,8 @@
-"""Labels of points that keep off each other, off markers and lines, and inside their axes, at any size of figure."""
+"""Labels that keep off each other at any size of figure: of points inside the axes, and of lines beside them."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -209,7 +210,11 @@ class LabelPlacer(Artist):
                 label.note.xyann = offset
             gap = np.hypot(*np.maximum(np.maximum(np.subtract(box[:2], (x, y)), np.subtract((x, y), box[2:])), 0))
             if label.note.arrow_patch is not None:
-                label.note.arrow_patch.set_visible(bool(gap > label.marker_points / 2 * pixels + 6 * pixels))
+                stands_off = bool(gap > label.marker_points / 2 * pixels + 6 * pixels)
+                label.note.arrow_patch.set_visible(stands_off)
+                if stands_off:  # labels yet to be placed keep off its line
+                    middle = ((box[0] + box[2]) / 2, (box[1] + box[3]) / 2)
+                    taken += [_around(xy, pixels) for xy in np.linspace((x, y), middle, 20)]
         covers = np.asarray(taken).reshape(-1, 4)
         for text in self._yielding:
             text.set_visible(True)  # else it has no extent
@@ -230,6 +235,126 @@ class LabelPlacer(Artist):
 
 def _around(xy: npt.NDArray[np.float64], radius: float) -> npt.NDArray[np.float64]:
     return np.array([xy[0] - radius, xy[1] - radius, xy[0] + radius, xy[1] + radius])
+
+
+def spread(wanted: Sequence[float], sizes: Sequence[float], low: float, high: float) -> list[float]:
+    """Move intervals apart as little as possible, in the least-squares sense, keeping their order.
+
+    Parameters
+    ----------
+    wanted : sequence of float
+        Where the middle of each interval would best be.
+    sizes : sequence of float
+        Their lengths.
+    low, high : float
+        Ends of the room; where it is too short for all, they run over its upper end.
+
+    Returns
+    -------
+    list of float
+        The middles.
+
+    Examples
+    --------
+    >>> spread([5.0, 5.0], [2.0, 2.0], low=0.0, high=10.0)
+    [4.0, 6.0]
+    >>> spread([9.5, 1.0], [2.0, 2.0], low=0.0, high=10.0)
+    [9.0, 1.0]
+    """
+    order = sorted(range(len(wanted)), key=lambda i: wanted[i])
+    below = [0.0]  # what the intervals further down fill
+    for i in order:
+        below.append(below[-1] + sizes[i])
+    blocks: list[list[float]] = []  # sum and number of the starts, if all below were of no size; merged while they fall
+    for position, i in enumerate(order):
+        blocks.append([wanted[i] - sizes[i] / 2 - below[position], 1.0])
+        while len(blocks) > 1 and blocks[-2][0] / blocks[-2][1] >= blocks[-1][0] / blocks[-1][1]:
+            total, count = blocks.pop()
+            blocks[-1][0] += total
+            blocks[-1][1] += count
+    starts = [total / count for total, count in blocks for _ in range(int(count))]
+    middles = [0.0] * len(wanted)
+    for position, i in enumerate(order):
+        start = max(low, min(starts[position], high - below[-1]))
+        middles[i] = start + below[position] + sizes[i] / 2
+    return middles
+
+
+class MarginLabels(Artist):
+    """Labels beside the right edge of an axes, each joined to its height, that spread when they would meet.
+
+    Parameters
+    ----------
+    ax : Axes
+        What is labelled; the labels add themselves to it.
+
+    Examples
+    --------
+    >>> import matplotlib.pyplot as plt
+    >>> figure, ax = plt.subplots()
+    >>> labels = MarginLabels(ax)
+    >>> labels.label("here", 0.5).get_text()
+    'here'
+    >>> plt.close(figure)
+    """
+
+    _GAP = 11.0  # from the edge of the axes to the text, room for a slanted leader [pt]
+
+    def __init__(self, ax: Axes) -> None:
+        super().__init__()
+        self._ax = ax
+        self._notes: list[Annotation] = []
+        self.set_zorder(0)
+        self.set_in_layout(False)
+        ax.add_artist(self)
+
+    def label(self, text: str, y: float, *, colour: Any = "black", gid: str = "margin label") -> Annotation:
+        """Label a height.
+
+        Parameters
+        ----------
+        text : str
+            Taken literally: a ``$`` does not start a formula.
+        y : float
+            In data coordinates.
+        colour : colour
+            Of the text and the leader line.
+        gid : str
+            Under which it is found.
+        """
+        note = self._ax.annotate(
+            text,
+            (1.0, y),
+            xycoords=("axes fraction", "data"),
+            xytext=(self._GAP, 0.0),
+            textcoords="offset points",
+            ha="left",
+            va="center",
+            fontsize=FONT_POINTS,
+            color=colour,
+            arrowprops={"arrowstyle": "-", "color": colour, "linewidth": 0.7, "shrinkA": 0, "shrinkB": 1},
+            annotation_clip=False,
+            parse_math=False,
+            linespacing=1.05,
+            gid=gid,
+        )
+        self._notes.append(note)
+        return note
+
+    def draw(self, renderer: RendererBase) -> None:
+        """Spread the labels for the size that the figure has now."""
+        if not self.get_visible() or not self._notes:
+            return
+        pixels = float(np.asarray(renderer.points_to_pixels(1.0), dtype=np.float64))
+        axes = self._ax.get_window_extent(renderer)
+        wanted = [float(self._ax.transData.transform((1.0, note.xy[1]))[1]) for note in self._notes]
+        sizes = [Text.get_window_extent(note, renderer).height + 2 * pixels for note in self._notes]
+        slack = sizes[0] / 2  # the outermost may be at the very edge of the axes
+        middles = spread(wanted, sizes, axes.y0 - slack, axes.y1 + slack)
+        for note, y, middle in zip(self._notes, wanted, middles, strict=True):
+            offset = (self._GAP, round((middle - y) / pixels, 1))
+            if offset != note.xyann:  # unchanged must stay unchanged, or interactive windows redraw for ever
+                note.xyann = offset
 
 
 def heading(ax: Axes, title: str, *small_print: str) -> Text:

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from functools import reduce
+from operator import add
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -84,23 +86,28 @@ _ALL = Ceilings()
 
 
 class _Time(NamedTuple):
-    """``fixed + each · work`` seconds; `least` is a lower bound of `each` where that is an array."""
+    """``fixed + each · work`` seconds, where `work` may be rounded up to whole tiles."""
 
     fixed: Array
     each: Array
-    least: Array
+    work: Array
+    rounded: bool = False
 
-    def of(self, work: Array) -> Array:
+    @property
+    def seconds(self) -> Array:
         if _is_zero(self.each):
             return self.fixed
-        return self.each * work if _is_zero(self.fixed) else self.fixed + self.each * work
+        return self.each * self.work if _is_zero(self.fixed) else self.fixed + self.each * self.work
 
     def hides(self, other: _Time) -> bool:
-        """Whether this is never below the other, as far as plain numbers tell."""
-        numbers = (self.fixed, self.least, other.fixed, other.each)
-        return all(isinstance(value, float) for value in numbers) and bool(
-            other.fixed <= self.fixed and other.each <= self.least
-        )
+        """Whether this is never below the other, as far as plain numbers tell; no time is below 0."""
+        if not (isinstance(self.each, float) and isinstance(other.each, float) and other.each <= self.each):
+            return False
+        if other.rounded and not self.rounded:
+            return False
+        if _is_zero(other.fixed):
+            return True
+        return isinstance(self.fixed, float) and isinstance(other.fixed, float) and other.fixed <= self.fixed
 
 
 def ceiling_times_s(
@@ -134,25 +141,33 @@ def ceiling_times_s(
     >>> ceiling_times_s(product, device)
     {'matrix': 0.002, 'memory': 0.003}
     """
-    return {name: time.of(operation.work) for name, time in _times(operation, machine, devices, ceilings).items()}
+    return {name: time.seconds for name, time in _times(operation, machine, devices, ceilings).items()}
 
 
-def operation_time_s(operation: Operation, machine: Machine, *, devices: int = 1, ceilings: Ceilings = _ALL) -> Array:
+def operation_time_s(
+    operation: Operation,
+    machine: Machine,
+    *,
+    devices: int = 1,
+    ceilings: Ceilings = _ALL,
+    padded: dict[Any, Any] | None = None,
+) -> Array:
     """Time of an operation: its slowest ceiling, and what comes on top [s].
 
-    Parameters are those of :func:`ceiling_times_s`.
+    Parameters are those of :func:`ceiling_times_s`; `padded` lets the operations of a phase share their rows, rounded
+    up to whole tiles.
     """
-    times = _times(operation, machine, devices, ceilings)
+    times = _times(operation, machine, devices, ceilings, padded)
     added = [times.pop(name).fixed for name in _ADDED if name in times]
+    bounds = list(times.values())
     if not machine.vector_overlaps:  # one after the other: element-wise work waits for the product, or feeds it
-        serial = [times.pop(name) for name in ("matrix", "vector", "special") if name in times]
-        if serial:
-            times["matrix"] = _Time(*(sum(parts) for parts in zip(*serial, strict=True)))
+        serial = [times.pop(name).seconds for name in ("matrix", "vector", "special") if name in times]
+        bounds = [*times.values(), _Time(sum(serial), 0.0, 0.0)]
     kept: list[_Time] = []
-    for time in times.values():
+    for time in bounds:
         if not any(other.hides(time) for other in kept):
             kept = [other for other in kept if not time.hides(other)] + [time]
-    slowest = maximum(*(time.of(operation.work) for time in kept)) if kept else 0.0
+    slowest = maximum(*(time.seconds for time in kept)) if kept else 0.0
     return sum(added, start=slowest) if added else slowest
 
 
@@ -204,9 +219,10 @@ def phase_time_s(
     choice("overlap", overlap, OVERLAPS)
     count("devices", devices)
     operations = tuple(operations)
+    padded: dict[Any, Any] = {}
 
     def of(operation: Operation) -> Array:
-        return operation_time_s(operation, machine, devices=devices, ceilings=ceilings)
+        return operation_time_s(operation, machine, devices=devices, ceilings=ceilings, padded=padded)
 
     if overlap == "operation":
         return total(of(operation) for operation in operations)
@@ -221,7 +237,7 @@ def phase_time_s(
 
 def total(times: Iterable[Array]) -> Array:
     """Sum times, the small arrays first, so that only one sum has the full shape [s]."""
-    return sum(sorted(times, key=np.size))
+    return reduce(add, sorted(times, key=np.size))
 
 
 def overlapped_communication(operations: Iterable[Operation], time_of: Callable[[Operation], Array]) -> Array:
@@ -292,75 +308,103 @@ def _touches(operation: Operation, name: str) -> bool:
     return not (_is_zero(getattr(operation.each, name)) and _is_zero(getattr(operation.fixed, name)))
 
 
-def _times(operation: Operation, machine: Machine, devices: int, ceilings: Ceilings) -> dict[str, _Time]:
+def _times(
+    operation: Operation, machine: Machine, devices: int, ceilings: Ceilings, padded: dict[Any, Any] | None = None
+) -> dict[str, _Time]:
     """Time of every ceiling that an operation touches, as a line in its work."""
     each, fixed, busiest = operation.each, operation.fixed, operation.imbalance
     off = ceilings.without
     times: dict[str, _Time] = {}
 
-    def put(name: str, fixed: Array, each: Array, rate: Array, *, padding: Array = 1.0) -> None:
+    def put(name: str, fixed: Array, each: Array, rate: Array, *, padded_work: Array | None = None) -> None:
         if name in off or (_is_zero(fixed) and _is_zero(each)):
             return
         efficiency = machine.efficiency.get(name)
         pace = rate * devices if efficiency is None else rate * devices * efficiency
-        least = each / pace
-        times[name] = _Time(fixed / pace, least if _is_one(padding) else least * padding, least)
+        work = operation.work if padded_work is None else padded_work
+        times[name] = _Time(fixed / pace, each / pace, work, rounded=padded_work is not None)
 
     if operation.kind == "collective":
         if machine.link_bytes_per_s is not None:
             share = machine.link_share(operation.group) if operation.pattern != "send" else 1.0
-            put("link", busiest * fixed.link_bytes, busiest * each.link_bytes, machine.link_bytes_per_s * share)
+            sent = _product(busiest, fixed.link_bytes), _product(busiest, each.link_bytes)
+            put("link", *sent, machine.link_bytes_per_s * share)
         if machine.link_latency_s is not None and "latency" not in off:
             hops = machine.hops(operation.pattern, operation.group)
             times["latency"] = _Time(operation.launches * hops * machine.link_latency_s, 0.0, 0.0)
     else:
         if not (_is_zero(each.flops) and _is_zero(fixed.flops)):
-            flops, padding = _executed(operation, machine, devices, ceilings)
+            flops, padded_work = _executed(operation, machine, devices, ceilings, padded)
             rate = machine.peak_flops(operation.precision)
-            put("matrix", busiest * fixed.flops, busiest * flops, rate, padding=padding)
-        weights, spilled = fixed.weight_bytes * operation.weight_imbalance, 0.0
+            put("matrix", _product(busiest, fixed.flops), _product(busiest, flops), rate, padded_work=padded_work)
+        weights, spilled = _product(operation.weight_imbalance, fixed.weight_bytes), 0.0
         if not _is_zero(ceilings.offload):
             spilled, weights = weights * ceilings.offload, weights * (1 - ceilings.offload)
             if machine.second_tier_bytes_per_s is not None:
                 put("second_tier", spilled, 0.0, machine.second_tier_bytes_per_s)
-        other = fixed.kv_bytes + fixed.activation_bytes
-        put("memory", weights + busiest * other, busiest * each.bytes, machine.memory_bytes_per_s)
+        other = _product(busiest, _sum(fixed.kv_bytes, fixed.activation_bytes))
+        moved = _product(busiest, each.bytes)
+        put("memory", _sum(weights, other), moved, machine.memory_bytes_per_s)
         if machine.on_chip_bytes_per_s is not None:
-            on_chip = weights + spilled + busiest * (other + fixed.on_chip_bytes)
-            put("on_chip", on_chip, busiest * (each.bytes + each.on_chip_bytes), machine.on_chip_bytes_per_s)
-        vector = [fixed.vector_flops, each.vector_flops]
+            stays = _product(busiest, fixed.on_chip_bytes), _product(busiest, each.on_chip_bytes)
+            passed = _sum(_sum(weights, spilled), _sum(other, stays[0])), _sum(moved, stays[1])
+            put("on_chip", *passed, machine.on_chip_bytes_per_s)
+        vector = fixed.vector_flops, each.vector_flops
         if machine.exp_per_s is not None:
-            put("special", busiest * fixed.exponentials, busiest * each.exponentials, machine.exp_per_s)
+            exponentials = _product(busiest, fixed.exponentials), _product(busiest, each.exponentials)
+            put("special", *exponentials, machine.exp_per_s)
         elif machine.vector_flops_per_exp is not None and "special" not in off:
-            vector[0] = vector[0] + machine.vector_flops_per_exp * fixed.exponentials
-            vector[1] = vector[1] + machine.vector_flops_per_exp * each.exponentials
+            cost = machine.vector_flops_per_exp
+            vector = _sum(vector[0], cost * fixed.exponentials), _sum(vector[1], cost * each.exponentials)
         if machine.vector_flops_per_s is not None:
-            put("vector", busiest * vector[0], busiest * vector[1], machine.vector_flops_per_s)
+            put("vector", _product(busiest, vector[0]), _product(busiest, vector[1]), machine.vector_flops_per_s)
     if not _is_zero(machine.overhead_s) and "overhead" not in off:
         times["overhead"] = _Time(operation.launches * machine.overhead_s, 0.0, 0.0)
     return times
 
 
-def _executed(operation: Operation, machine: Machine, devices: int, ceilings: Ceilings) -> tuple[Array, Array]:
-    """FLOPs per unit of work that the matrix engine executes, and by what factor padding raises them."""
-    if not operation.products:
-        return operation.each.flops, 1.0
-    flops = [product.flops for product in operation.products]
-    if ceilings.geometry == "none" or machine.tile is None:
-        return sum(flops), 1.0
+def _executed(
+    operation: Operation, machine: Machine, devices: int, ceilings: Ceilings, padded: dict[Any, Any] | None
+) -> tuple[Array, Array | None]:
+    """FLOPs per unit of work that the matrix engine executes, and the work as padding rounds it up, if it does."""
+    products = operation.products
+    if not products:
+        return operation.each.flops, None
+    whole = sum(product.flops for product in products)
+    tile = machine.tile
+    if ceilings.geometry == "none" or tile is None:
+        return whole, None
+    if ceilings.geometry == "padding" and products[0].m is operation.work and len(products) == 1:
+        (product,) = products  # the usual linear layer: its rows are its work
+        factor = _inner_padding(product, machine, operation.precision)
+        if product.n is not None and _is_one(_rounded(product.n, tile.wide)):
+            return whole * factor, _padded_rows(operation.work, tile.thin, {} if padded is None else padded)
     factors = [
         _waves(product, operation, machine, devices)
         if ceilings.geometry == "waves" and product.k is not None and product.n is not None
         else _padding(product, machine, operation.precision)
-        for product in operation.products
+        for product in products
     ]
     if ceilings.geometry == "padding" and operation.kind == "attention" and machine.vector_flops_per_s is not None:
         instead = machine.peak_flops(operation.precision) / machine.vector_flops_per_s
         factors = [minimum(factor, instead) for factor in factors]
-    if len(factors) == 1:
-        return flops[0], factors[0]
-    whole = sum(flops)
-    return whole, sum(one / whole * factor for one, factor in zip(flops, factors, strict=True))
+    mean = sum(product.flops / whole * factor for product, factor in zip(products, factors, strict=True))
+    if np.ndim(mean) == 0 and not hasattr(mean, "aval"):
+        return whole * float(mean), None
+    return whole, operation.work * mean
+
+
+def _padded_rows(rows: Array, granule: float, known: dict[Any, Any]) -> Array:
+    """Rows rounded up to whole tiles; all linear layers of a phase have the same."""
+    key = (id(rows), granule)
+    if key not in known:
+        known[key] = rows, formulas.padded(size=rows, granule=granule)  # the rows too, so that their id stays theirs
+    return known[key][1]
+
+
+def _inner_padding(product: Product, machine: Machine, precision: str) -> Array:
+    tile = machine.tile
+    return 1.0 if product.k is None or tile is None else _rounded(product.k, tile.k_elements(precision))
 
 
 def _padding(product: Product, machine: Machine, precision: str) -> Array:
@@ -368,7 +412,7 @@ def _padding(product: Product, machine: Machine, precision: str) -> Array:
     tile = machine.tile
     if tile is None:
         return 1.0
-    factor = 1.0 if product.k is None else _rounded(product.k, tile.k_elements(precision))
+    factor = _inner_padding(product, machine, precision)
     if product.n is None:
         return factor * _rounded(product.m, tile.thin)
     along = _rounded(product.m, tile.thin) * _rounded(product.n, tile.wide)
@@ -402,6 +446,16 @@ def _waves(product: Product, operation: Operation, machine: Machine, devices: in
 def _rounded(size: Array, granule: float) -> Array:
     """Return a size rounded up to a multiple of a granule, over the size."""
     return formulas.padded(size=size, granule=granule) / size
+
+
+def _product(factor: Array, value: Array) -> Array:
+    """Multiply, but not by one: on large arrays every pass counts."""
+    return value if _is_one(factor) else factor * value
+
+
+def _sum(first: Array, second: Array) -> Array:
+    """Add, but not zero."""
+    return first if _is_zero(second) else second if _is_zero(first) else first + second
 
 
 def _is_zero(value: Array) -> bool:

@@ -60,7 +60,8 @@ class Counts:
     @property
     def bytes(self) -> Array:
         """Traffic to main memory, all of it [byte]."""
-        return self.weight_bytes + self.kv_bytes + self.activation_bytes
+        moved = (self.weight_bytes, self.kv_bytes, self.activation_bytes)
+        return sum((part for part in moved if not (isinstance(part, float) and part == 0.0)), start=0.0)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

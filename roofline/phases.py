@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from dataclasses import replace as _replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
@@ -52,12 +52,15 @@ class OperationEstimate:
         Devices that share it, the dies of a package each.
     ceilings : Ceilings
         Which ceilings count.
+    padded : dict
+        Rows rounded up to whole tiles, which the operations of a phase share.
     """
 
     operation: Operation
     machine: Machine
     devices: int
     ceilings: Ceilings
+    padded: dict[Any, Any] = field(default_factory=dict, repr=False)
 
     @property
     def name(self) -> str:
@@ -92,7 +95,9 @@ class OperationEstimate:
     @cached_property
     def time_s(self) -> Array:
         """Time of the slowest ceiling, and what comes on top [s]."""
-        return operation_time_s(self.operation, self.machine, devices=self.devices, ceilings=self.ceilings)
+        return operation_time_s(
+            self.operation, self.machine, devices=self.devices, ceilings=self.ceilings, padded=self.padded
+        )
 
     @property
     def bound(self) -> Array:
@@ -690,10 +695,13 @@ def _estimate(
         raise ValueError(
             f"offload is not accepted: {rates.name} gives no bandwidth of a second tier of memory or of a host link"
         )
+    padded: dict[Any, Any] = {}
     return _replace(
         estimate,
         ceilings=ceilings,
-        operations=tuple(OperationEstimate(operation, rates, split.devices, ceilings) for operation in operations),
+        operations=tuple(
+            OperationEstimate(operation, rates, split.devices, ceilings, padded) for operation in operations
+        ),
     )
 
 

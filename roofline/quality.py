@@ -13,12 +13,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
 
-from hardware_specs._base import Spec, Text
+from hardware_specs._base import Spec, Text, Texts
 from hardware_specs.errors import UnknownValueError
 from roofline._validation import number
 from roofline.precision import POLICY_NAMES, PrecisionPolicy, policy
@@ -314,7 +313,7 @@ def allowed_precisions(
             allowed.append(name)
         except UnknownValueError as reason:
             unknown[label] = str(reason)
-    return QualityGate(key, float(bound), tuple(allowed), MappingProxyType(excluded), MappingProxyType(unknown))
+    return QualityGate(key, float(bound), tuple(allowed), Texts(excluded), Texts(unknown))
 
 
 def _of(llm: str | LLM, rows: Iterable[Accuracy] | None) -> tuple[str, list[Accuracy]]:

@@ -151,7 +151,13 @@ def _add_workload(command: argparse.ArgumentParser, *, precision: str) -> None:
         metavar="NAME",
         help=f"one of {', '.join(rl.POLICY_NAMES)} ({precision}); in `compare` also two, as A,B",
     )
-    command.add_argument("--tp", type=int, default=1, metavar="N", help="accelerators that share one replica (1)")
+    for short, what in (
+        ("tp", "every layer of a replica (1)"),
+        ("pp", "its layers, in stages (1)"),
+        ("ep", "its experts, each whole on one: 1, or tp · dp (1)"),
+        ("dp", "its batch, each with a copy (1)"),
+    ):
+        command.add_argument(f"--{short}", type=int, default=1, metavar="N", help=f"accelerators that share {what}")
 
 
 def _compare(options: argparse.Namespace) -> str:
@@ -190,6 +196,12 @@ def _deployment(name: str, llm: LLM, precision: str, costs: tco.Costs, options: 
 
 def _phase(llm: LLM, accelerator: Accelerator, precision: str, options: argparse.Namespace) -> PhaseEstimate:
     batch = options.batch if options.batch is not None else (1 if options.phase == "prefill" else 64)
+    shared = {
+        "tensor_parallel": options.tp,
+        "pipeline_parallel": options.pp,
+        "expert_parallel": options.ep,
+        "data_parallel": options.dp,
+    }
     if options.phase == "prefill":
         return rl.prefill(
             llm,
@@ -197,7 +209,7 @@ def _phase(llm: LLM, accelerator: Accelerator, precision: str, options: argparse
             batch=batch,
             prompt_tokens=options.context,
             precision=precision,
-            tensor_parallel=options.tp,
+            **shared,
         )
     return rl.decode(
         llm,
@@ -205,7 +217,7 @@ def _phase(llm: LLM, accelerator: Accelerator, precision: str, options: argparse
         batch=batch,
         context_tokens=options.context,
         precision=precision,
-        tensor_parallel=options.tp,
+        **shared,
     )
 
 

@@ -72,6 +72,7 @@ def test_the_import_contracts_name_every_module_that_computes(root):
         "roofline.huggingface",
         "roofline.llm_catalog",
         "roofline.plot",
+        "roofline.quality_catalog",
         "tco.__main__",
         "tco.cli",
         "tco.costs",
