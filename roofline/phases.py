@@ -580,8 +580,8 @@ def decode(
     >>> d = decode(llm, h100, batch=np.array([1, 8, 64]), context_tokens=2048, precision="fp8")
     >>> d.tokens_per_s.round()
     array([ 403., 2624., 8411.])
-    >>> d.bound
-    array(['memory', 'memory', 'memory'], dtype='<U7')
+    >>> d.bound.tolist()
+    ['memory', 'memory', 'memory']
 
     A mixture of experts on eight devices, each with whole experts:
 
