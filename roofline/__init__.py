@@ -24,17 +24,39 @@ from roofline.phases import OperationEstimate, PhaseEstimate, decode, prefill
 from roofline.precision import POLICY_NAMES, PrecisionPolicy, policy
 
 if TYPE_CHECKING:
-    from roofline import plot, power, quality
+    from roofline import plot, power, quality, serving
     from roofline.llm import LLM
     from roofline.llm_catalog import get_llm, llm_names, load_llms
+    from roofline.search import BestLayout, LayoutOption, best_layout, layouts
+    from roofline.serving import (
+        ContinuousBatching,
+        Disaggregated,
+        Generation,
+        ServingFront,
+        UnsustainableLoadError,
+        best_batch,
+        continuous_batching,
+        disaggregated,
+        generate,
+        pareto_front,
+        pools,
+        serving_front,
+        sustainable_load,
+        throughput_within,
+    )
 
 __all__ = [
     "CEILINGS",
     "LLM",
     "POLICY_NAMES",
+    "BestLayout",
     "Ceilings",
+    "ContinuousBatching",
     "Counts",
+    "Disaggregated",
+    "Generation",
     "Layout",
+    "LayoutOption",
     "Lengths",
     "Machine",
     "MemoryUse",
@@ -45,38 +67,70 @@ __all__ = [
     "PhaseEstimate",
     "PrecisionPolicy",
     "Product",
+    "ServingFront",
     "Tile",
+    "UnsustainableLoadError",
+    "best_batch",
+    "best_layout",
+    "continuous_batching",
     "decode",
     "decode_operations",
+    "disaggregated",
     "formulas",
+    "generate",
     "get_llm",
     "kv_cache_bytes",
+    "layouts",
     "llm_names",
     "load_llms",
     "max_batch",
     "memory_use",
+    "pareto_front",
     "phase_time_s",
     "plot",
     "policy",
+    "pools",
     "power",
     "prefill",
     "prefill_operations",
     "quality",
+    "serving",
+    "serving_front",
+    "sustainable_load",
+    "throughput_within",
     "weight_bytes",
 ]
 
 
-# Loaded when first asked for, so that `import tco` stays cheap: matplotlib, and the records of language models.
+# Loaded when first asked for, so that `import tco` stays cheap: matplotlib, the records of language models, serving.
 _LATER = {
     "LLM": "roofline.llm",
     "get_llm": "roofline.llm_catalog",
     "llm_names": "roofline.llm_catalog",
     "load_llms": "roofline.llm_catalog",
+    "BestLayout": "roofline.search",
+    "LayoutOption": "roofline.search",
+    "best_layout": "roofline.search",
+    "layouts": "roofline.search",
+    "ContinuousBatching": "roofline.serving",
+    "Disaggregated": "roofline.serving",
+    "Generation": "roofline.serving",
+    "ServingFront": "roofline.serving",
+    "UnsustainableLoadError": "roofline.serving",
+    "best_batch": "roofline.serving",
+    "continuous_batching": "roofline.serving",
+    "disaggregated": "roofline.serving",
+    "generate": "roofline.serving",
+    "pareto_front": "roofline.serving",
+    "pools": "roofline.serving",
+    "serving_front": "roofline.serving",
+    "sustainable_load": "roofline.serving",
+    "throughput_within": "roofline.serving",
 }
 
 
 def __getattr__(name: str) -> Any:
-    if name in ("plot", "power", "quality"):
+    if name in ("plot", "power", "quality", "serving"):
         return import_module(f"roofline.{name}")
     if name in _LATER:
         return getattr(import_module(_LATER[name]), name)
