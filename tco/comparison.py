@@ -8,11 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from roofline import PhaseEstimate
 from roofline._arrays import Array
 from tco import ratio as formulas
 from tco.defaults import Assumption
-from tco.deployment import Deployment
+from tco.deployment import Deployment, is_modelled
 
 
 @dataclass(frozen=True, eq=False)
@@ -194,27 +193,30 @@ def compare(a: Deployment, b: Deployment) -> Comparison:
         if not isinstance(value, Deployment):
             raise ValueError(f"{side} = {value!r} is not accepted: give a Deployment")
     left, right = a.throughput, b.throughput
-    if isinstance(left, PhaseEstimate) and isinstance(right, PhaseEstimate):
+    if is_modelled(left) and is_modelled(right):
         _refuse_unlike(left, right)
     return Comparison(a, b)
 
 
-def _refuse_unlike(left: PhaseEstimate, right: PhaseEstimate) -> None:
-    for what, of_a, of_b in (
-        ("phases", left.phase, right.phase),
-        ("kinds of estimate", left.kind, right.kind),
-        ("logits", left.logits, right.logits),
-        ("overlaps", left.overlap, right.overlap),
+def _refuse_unlike(left: Any, right: Any) -> None:
+    for what, field, otherwise in (
+        ("phases", "phase", "whole generations"),
+        ("kinds of estimate", "kind", None),
+        ("logits", "logits", None),
+        ("overlaps", "overlap", None),
     ):
+        of_a, of_b = getattr(left, field, otherwise), getattr(right, field, otherwise)
         if of_a != of_b:
             raise ValueError(f"a and b are of unlike {what}: {of_a} against {of_b}; compare like with like")
     if left.llm != right.llm:
         of_a, of_b = left.llm.name, right.llm.name
         detail = f"{of_a} against {of_b}" if of_a != of_b else f"two versions of {of_a}"
         raise ValueError(f"a and b are of unlike models: {detail}; compare like with like")
-    if np.any(left.tokens != right.tokens):
-        unit = "prompt" if left.phase == "prefill" else "context"
-        raise ValueError(f"a and b have unlike workloads: {unit} tokens differ; compare like with like")
+    phase = getattr(left, "phase", None)
+    named = {"prefill": {"prompt": "tokens"}, "decode": {"context": "tokens"}}
+    for unit, field in named.get(str(phase), {"prompt": "prompt_tokens", "output": "output_tokens"}).items():
+        if np.any(getattr(left, field) != getattr(right, field)):
+            raise ValueError(f"a and b have unlike workloads: {unit} tokens differ; compare like with like")
 
 
 def _none_if_nan(value: Any) -> Array | None:

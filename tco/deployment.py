@@ -6,18 +6,39 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
 import hardware_specs as hs
 from hardware_specs import Accelerator, Server
-from roofline import PhaseEstimate
 from roofline._arrays import Array
 from roofline._validation import number
 from tco.defaults import Assumption, facility_assumptions, server_power, server_price
 from tco.facility import Facility
 from tco.finance import SECONDS_PER_YEAR
+
+
+@runtime_checkable
+class Estimate(Protocol):
+    """What a deployment needs of a throughput that was modelled: a phase, or a generation from prompt to last token."""
+
+    @property
+    def devices(self) -> int:
+        """Accelerators of one replica."""
+
+    @property
+    def kind(self) -> str:
+        """What the figures are."""
+
+    @property
+    def workload(self) -> str:
+        """What was asked for, in words."""
+
+
+def is_modelled(throughput: object) -> bool:
+    """Whether a throughput was modelled, or is a plain number."""
+    return isinstance(throughput, Estimate)
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,9 +54,9 @@ class Deployment:
         What is bought.
     facility : Facility
         Where it stands.
-    throughput : PhaseEstimate, number or array
-        An estimate knows the devices that it used, and the server is filled with as many replicas as fit; a plain
-        number is tokens/s of the whole server.
+    throughput : PhaseEstimate, Generation, number or array
+        An estimate knows the devices that it used, and the server is filled with as many replicas as fit; of a
+        generation, output tokens count. A plain number is tokens/s of the whole server.
     accelerator : Accelerator, optional
         What the server holds; taken from the estimate or the catalogue if not given.
 
@@ -61,7 +82,7 @@ class Deployment:
 
     server: Server
     facility: Facility
-    throughput: PhaseEstimate | Any
+    throughput: Any
     accelerator: Accelerator | None = None
 
     def __post_init__(self) -> None:
@@ -78,19 +99,20 @@ class Deployment:
             )
         if self.accelerator is None:
             object.__setattr__(self, "accelerator", self._find_accelerator())
-        if isinstance(self.throughput, PhaseEstimate):
+        if is_modelled(self.throughput):
             self._check_estimate(self.throughput)
         else:
             object.__setattr__(self, "throughput", number("throughput", self.throughput, above=0))
         _ = self.breakdown  # an unknown price or a server too big for its rack is refused here, not at first use
 
     def _find_accelerator(self) -> Accelerator | None:
-        if isinstance(self.throughput, PhaseEstimate) and isinstance(self.throughput.accelerator, Accelerator):
-            return self.throughput.accelerator
+        modelled = getattr(self.throughput, "accelerator", None)
+        if isinstance(modelled, Accelerator):
+            return modelled
         known = self.server.accelerator in hs.names()
         return hs.get(self.server.accelerator) if known else None
 
-    def _check_estimate(self, estimate: PhaseEstimate) -> None:
+    def _check_estimate(self, estimate: Any) -> None:
         device = estimate.accelerator
         if isinstance(device, Accelerator) and device.key != self.server.accelerator:
             raise ValueError(
@@ -101,12 +123,13 @@ class Deployment:
                 f"throughput needs {estimate.devices} devices, but server {self.server.key} has "
                 f"{self.server.accelerators}"
             )
-        estimate.require_fit()
+        if hasattr(estimate, "require_fit"):  # a generation that does not fit was refused when it was made
+            estimate.require_fit()
 
     @property
     def replicas(self) -> int | None:
         """Replicas of the model that the server runs; ``None`` where the throughput is a plain number."""
-        if not isinstance(self.throughput, PhaseEstimate):
+        if not is_modelled(self.throughput):
             return None
         return self.server.accelerators // self.throughput.devices
 
@@ -115,7 +138,8 @@ class Deployment:
         """Throughput of one server [token/s]."""
         if self.replicas is None:
             return self.throughput
-        return self.replicas * self.throughput.tokens_per_s
+        made = getattr(self.throughput, "output_tokens_per_s", None)
+        return self.replicas * (self.throughput.tokens_per_s if made is None else made)
 
     @cached_property
     def price(self) -> Assumption:
@@ -130,7 +154,7 @@ class Deployment:
     @property
     def assumptions(self) -> tuple[Assumption, ...]:
         """Every input, with its origin."""
-        if isinstance(self.throughput, PhaseEstimate):
+        if is_modelled(self.throughput):
             device = self.throughput
             replicas = "1 replica" if self.replicas == 1 else f"{self.replicas} replicas"
             source = f"{device.kind}, an upper bound: {device.workload}; {replicas} on {device.machine.name}"

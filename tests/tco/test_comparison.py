@@ -258,3 +258,21 @@ def test_private_costs_stay_out_of_every_repr():
     assert a.private
     assert not b.private
     assert a.price.value == 123_457.0
+
+
+def test_whole_generations_compare_by_their_output_tokens():
+    # sibling: R_Th of two generations is the ratio of what each server puts out; unlike lengths and phases are refused.
+    llm = rl.get_llm("llama-3.1-8b")
+    lengths = {"batch": 16, "prompt_tokens": 512, "output_tokens": 64, "precision": "fp8"}
+    sides = [
+        tco.Deployment(hs.get_server(server), tco.Facility(), rl.generate(llm, hs.get(chip), **lengths))
+        for server, chip in (("gaudi-2-hls", "gaudi-2"), ("dgx-h100", "h100-sxm"))
+    ]
+    a, b = (side.throughput for side in sides)
+    assert tco.compare(*sides).r_th == pytest.approx(float(a.output_tokens_per_s / b.output_tokens_per_s), rel=1e-12)
+    shorter = rl.generate(llm, hs.get("h100-sxm"), **(lengths | {"output_tokens": 32}))
+    with pytest.raises(ValueError, match="output tokens differ"):
+        tco.compare(sides[0], tco.Deployment(hs.get_server("dgx-h100"), tco.Facility(), shorter))
+    step = rl.decode(llm, hs.get("h100-sxm"), batch=16, context_tokens=512, precision="fp8")
+    with pytest.raises(ValueError, match="whole generations against decode"):
+        tco.compare(sides[0], tco.Deployment(hs.get_server("dgx-h100"), tco.Facility(), step))
