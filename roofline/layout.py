@@ -62,6 +62,11 @@ class Layout:
         """Devices in all."""
         return self.tensor * self.pipeline * self.data
 
+    @property
+    def joined(self) -> int:
+        """Devices that send each other messages: all but copies of a model, which have nothing to say."""
+        return self.tensor * self.pipeline * (self.data if self.expert > 1 else 1)
+
     def kv_copies(self, kv_heads: int) -> int:
         """Copies of each KV head that tensor parallelism beyond their number makes.
 
@@ -168,15 +173,17 @@ def layout_of(llm: LLM, accelerator: Accelerator | Machine, *, layout: Layout | 
         given = ", ".join(f"{name} = {size}" for name, size in sizes.items() if size != 1)
         raise ValueError(f"layout and {given} are both given: give one or the other")
     require_divisible(llm, over_dies(layout, accelerator))
-    joined = max(layout.tensor, layout.expert)
-    if joined > 1 and isinstance(accelerator, Accelerator):
-        link = accelerator.require("scale_up")
-        if link.domain is not None and joined > link.domain:
-            name = "tensor_parallel" if layout.tensor >= layout.expert else "expert_parallel"
-            raise ValueError(
-                f"{name} = {joined} is not accepted: the {link.kind} domain of {accelerator.name} has "
-                f"{link.domain} devices"
-            )
+    together = max(layout.tensor, layout.expert)
+    if isinstance(accelerator, Accelerator):
+        link = accelerator.require("scale_up") if layout.joined > 1 else None
+        kind, domain = ("", None) if link is None else (f"{link.kind} ", link.domain)
+    else:
+        kind, domain = "", accelerator.link_domain
+    if domain is not None and together > domain:
+        name = "tensor_parallel" if layout.tensor >= layout.expert else "expert_parallel"
+        raise ValueError(
+            f"{name} = {together} is not accepted: the {kind}domain of {accelerator.name} has {domain} devices"
+        )
     return layout
 
 

@@ -318,7 +318,7 @@ def max_batch(
     )
     context = number("context_tokens", context_tokens, at_least=1, at_most=llm.max_context, whole=True)
     split = over_dies(shared, accelerator)
-    rates = machine(accelerator, formats, devices=split.devices)
+    rates = machine(accelerator, formats, devices=split.joined)
     if rates.memory_bytes is None:
         raise ValueError(f"{rates.name} gives no memory_bytes, which the largest batch needs")
     one = memory_use(llm, formats, batch=split.data, tokens=context + 1, layout=split)

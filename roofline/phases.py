@@ -668,7 +668,7 @@ def _estimate(
 ) -> PhaseEstimate:
     choice("overlap", overlap, OVERLAPS)
     split = over_dies(layout, accelerator)
-    rates = machine(accelerator, precision, devices=split.devices)
+    rates = machine(accelerator, precision, devices=split.joined)
     if overlap == "communication" and rates.link_overlaps is False:
         raise ValueError(
             f"overlap = 'communication' is not accepted: {rates.name} cannot send messages while it computes"

@@ -66,6 +66,13 @@ class LayoutOption:
     refused: str = ""
 
     @property
+    def label(self) -> str:
+        """The layout in the field's short terms, such as ``TP4 DP2``."""
+        layout = self.layout
+        sizes = {"TP": layout.tensor, "PP": layout.pipeline, "EP": layout.expert, "DP": layout.data}
+        return " ".join(f"{name}{size}" for name, size in sizes.items() if size > 1) or "one device"
+
+    @property
     def memory_bytes(self) -> float | None:
         """Weights and KV cache on each device [byte]; None where the layout does not run."""
         return None if self.estimate is None else float(self.estimate.memory_bytes)
@@ -216,7 +223,7 @@ def _cells(option: LayoutOption) -> tuple[str, ...]:
         return "" if value is None else format(value / unit, form)
 
     return (
-        _short(option.layout),
+        option.label,
         option.precision.name,
         written(option.batch, 1, ",.0f"),
         written(option.tokens_per_s, 1, ",.0f"),
@@ -225,11 +232,6 @@ def _cells(option: LayoutOption) -> tuple[str, ...]:
         option.bound or "",
         option.refused,
     )
-
-
-def _short(layout: Layout) -> str:
-    sizes = {"TP": layout.tensor, "PP": layout.pipeline, "EP": layout.expert, "DP": layout.data}
-    return " ".join(f"{name}{size}" for name, size in sizes.items() if size > 1) or "one device"
 
 
 def _aligned(cell: str, width: int, column: int) -> str:
@@ -523,7 +525,7 @@ class _Question:
     def largest_batch(self, layout: Layout, precision: PrecisionPolicy) -> int:
         """Largest batch that fits and meets the limit; 0 where none does."""
         one = self.phase_of(layout, precision, 1)
-        high = layout.data * (float(one.machine.memory_bytes) // float(one.memory.kv_cache))
+        high = layout.data * (float(one.machine.memory_bytes or 0.0) // float(one.memory.kv_cache))
         return _last_accepted(
             lambda batches: self.accepts(self.phase_of(layout, precision, batches)),
             int(min(high, self.compiled or high, _MOST_SEQUENCES)),

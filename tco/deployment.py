@@ -131,7 +131,7 @@ class Deployment:
         """Replicas of the model that the server runs; ``None`` where the throughput is a plain number."""
         if not is_modelled(self.throughput):
             return None
-        return self.server.accelerators // self.throughput.devices
+        return int(self.server.accelerators // self.throughput.devices)
 
     @cached_property
     def tokens_per_s(self) -> Array:
