@@ -11,7 +11,7 @@ author = "the inference-tco authors"
 release = metadata.version("inference-tco")
 
 extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.autosummary", "sphinx.ext.napoleon"]
-exclude_patterns = ["_build"]
+exclude_patterns = ["_build", "jupyter_execute"]
 html_theme = "alabaster"
 html_static_path = ["_static"]
 html_css_files = ["tables.css"]

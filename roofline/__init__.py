@@ -13,11 +13,11 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from roofline import formulas
-from roofline.ceilings import CEILINGS, Ceilings, phase_time_s
+from roofline.ceilings import Ceilings, phase_time_s
 from roofline.forward import decode_operations, prefill_operations
 from roofline.layout import Layout
 from roofline.lengths import Lengths
-from roofline.machine import Machine, Tile
+from roofline.machine import CEILINGS, Machine, Tile
 from roofline.memory import MemoryUse, OutOfMemoryError, kv_cache_bytes, max_batch, memory_use, weight_bytes
 from roofline.operations import Counts, NotModelledError, Operation, Product
 from roofline.phases import OperationEstimate, PhaseEstimate, decode, prefill

@@ -19,24 +19,11 @@ from hardware_specs import number_format
 from roofline import formulas
 from roofline._arrays import Array, maximum, minimum
 from roofline._validation import choice, count
-from roofline.machine import Machine
+from roofline.machine import CEILINGS, Machine
 from roofline.operations import Operation, Product
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-CEILINGS: tuple[str, ...] = (
-    "matrix",
-    "vector",
-    "special",
-    "memory",
-    "on_chip",
-    "second_tier",
-    "link",
-    "latency",
-    "overhead",
-)
-"""Names of the ceilings, in the order in which a tie is settled."""
 
 _ADDED = ("latency", "overhead")
 GEOMETRIES = ("padding", "waves", "none")
@@ -62,7 +49,7 @@ class Ceilings:
     Raises
     ------
     ValueError
-        Another geometry, or a ceiling that there is not.
+        Another geometry, a ceiling that there is not, or both `matrix` and `memory` off, which would leave no bound.
 
     Examples
     --------
@@ -79,6 +66,8 @@ class Ceilings:
         off = (self.without,) if isinstance(self.without, str) else tuple(self.without)
         for name in off:
             choice("without", name, CEILINGS)
+        if {"matrix", "memory"} <= set(off):
+            raise ValueError(f"without = {off!r} is not accepted: one of 'matrix' and 'memory' must stay")
         object.__setattr__(self, "without", off)
 
 
@@ -229,9 +218,9 @@ def phase_time_s(
     if overlap == "communication":
         return overlapped_communication(operations, of)
     return perfect_overlap(
-        sum_by_ceiling(
-            ceiling_times_s(operation, machine, devices=devices, ceilings=ceilings) for operation in operations
-        )
+        operations,
+        of,
+        lambda operation: ceiling_times_s(operation, machine, devices=devices, ceilings=ceilings),
     )
 
 
@@ -248,10 +237,18 @@ def overlapped_communication(operations: Iterable[Operation], time_of: Callable[
     return maximum(rest, total(beside)) if beside else rest
 
 
-def perfect_overlap(times: Mapping[str, Array]) -> Array:
-    """Time of a phase whose ceilings all hide behind the slowest, from their sums [s]."""
-    slowest = maximum(*(time_s for name, time_s in times.items() if name not in _ADDED))
-    return sum((times[name] for name in _ADDED if name in times), start=slowest)
+def perfect_overlap(
+    operations: Iterable[Operation],
+    time_of: Callable[[Operation], Array],
+    ceilings_of: Callable[[Operation], Mapping[str, Array]],
+) -> Array:
+    """Time of operations whose ceilings all hide behind the slowest, messages too [s]."""
+    operations = tuple(operations)
+    beside = [time_of(operation) for operation in operations if operation.kind == "collective"]
+    sums = sum_by_ceiling(ceilings_of(operation) for operation in operations if operation.kind != "collective")
+    overhead = sums.pop("overhead", 0.0)
+    slowest = _sum(overhead, maximum(*sums.values())) if sums else overhead
+    return maximum(slowest, total(beside)) if beside else slowest
 
 
 def unknown_ceilings(operations: Iterable[Operation], machine: Machine, *, ceilings: Ceilings = _ALL) -> dict[str, str]:
@@ -300,8 +297,15 @@ def _lacking(operation: Operation, machine: Machine, ceilings: Ceilings) -> Iter
             yield "link", "link_bytes_per_s"
         if machine.link_latency_s is None:
             yield "latency", "link_latency_s"
-    if ceilings.geometry == "waves" and operation.products and machine.tile is None:
-        yield "matrix geometry", "tile"
+    on_chip = _touches(operation, "on_chip_bytes")
+    if on_chip and machine.on_chip_bytes_per_s is None:
+        yield "on_chip", "on_chip_bytes_per_s"
+    if ceilings.geometry == "waves" and operation.products and not _has_waves(machine):
+        yield "waves", "tile, units or output_tiles"
+
+
+def _has_waves(machine: Machine) -> bool:
+    return machine.tile is not None and machine.units is not None and bool(machine.output_tiles)
 
 
 def _touches(operation: Operation, name: str) -> bool:
@@ -381,12 +385,13 @@ def _executed(
             return whole * factor, _padded_rows(operation.work, tile.thin, {} if padded is None else padded)
     factors = [
         _waves(product, operation, machine, devices)
-        if ceilings.geometry == "waves" and product.k is not None and product.n is not None
+        if ceilings.geometry == "waves" and _has_waves(machine) and product.k is not None and product.n is not None
         else _padding(product, machine, operation.precision)
         for product in products
     ]
     if ceilings.geometry == "padding" and operation.kind == "attention" and machine.vector_flops_per_s is not None:
         instead = machine.peak_flops(operation.precision) / machine.vector_flops_per_s
+        instead = max(instead, 1.0) if isinstance(instead, float) else maximum(instead, 1.0)
         factors = [minimum(factor, instead) for factor in factors]
     mean = sum(product.flops / whole * factor for product, factor in zip(products, factors, strict=True))
     if np.ndim(mean) == 0 and not hasattr(mean, "aval"):
@@ -427,7 +432,8 @@ def _waves(product: Product, operation: Operation, machine: Machine, devices: in
     if product.k is None or product.n is None or machine.tile is None:
         return 1.0
     one = formulas.gemm_flops(m=product.m, k=product.k, n=product.n)
-    products = product.flops * operation.work / (one * devices * operation.launches)
+    products = product.flops * operation.work * operation.imbalance / (one * devices * operation.launches)
+    macs = machine.macs_per_unit_clock(operation.precision)
     executed = formulas.wave_quantised_flops(
         m=product.m,
         k=product.k,
@@ -436,9 +442,9 @@ def _waves(product: Product, operation: Operation, machine: Machine, devices: in
         units=machine.units or 1,
         tiles=machine.output_tiles,
         tile_k=machine.tile.k_elements(operation.precision),
-        macs_per_unit_clock=machine.macs_per_unit_clock(operation.precision),
+        macs_per_unit_clock=1.0 if macs is None else macs,
         input_bytes=number_format(operation.precision).bits / 8,
-        operand_bytes_per_clock=machine.operand_bytes_per_clock,
+        operand_bytes_per_clock=None if macs is None else machine.operand_bytes_per_clock,
     )
     return executed / (one * products)
 

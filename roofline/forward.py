@@ -187,7 +187,9 @@ def prefill_operations(
                 new_tokens=tokens, cached_tokens=cached_tokens, window=window, chunked=chunked
             )
 
-        prefix = cached_tokens if window is None else minimum(cached_tokens, window)
+        prefix = cached_tokens
+        if window is not None:  # of a chunk, what of it is in the cache
+            prefix = cached_tokens % window if chunked else minimum(cached_tokens, window)
         return batch * average(prompt_tokens, pairs), rows + batch * prefix
 
     return tuple(
@@ -244,10 +246,11 @@ class _Pass:
         self.micro_batches: Array = 1
         idle: Array = 1.0
         if stages > 1:
-            self.micro_batches = minimum(share, stages if self.absorbed else 4 * stages)
-            waiting = stages if self.absorbed else self.micro_batches + stages - 1
-            longest_stage = _ceil(self.llm.layers / stages) * stages / self.llm.layers
-            idle = waiting / self.micro_batches * longest_stage
+            count = minimum(share, stages if self.absorbed else 4 * stages)
+            longest = _ceil(self.llm.layers / stages) / self.llm.layers  # of the stages, as a share of all layers
+            waiting = maximum(1.0, count * longest) if self.absorbed else 1 + (count - 1) * longest
+            idle = waiting * stages / count
+            self.micro_batches = count
         self.idle = idle
         self.imbalance = uneven * idle
         self.weight_imbalance = (data / self.copies if data > 1 else 1.0) * idle
@@ -556,7 +559,7 @@ class _Pass:
                 exponentials_per_row += work.exponentials
         else:
             for work in before:
-                yield self._alone(work, layers, rows)
+                yield self._alone(work, layers, rows, imbalance)
         converted = doing * k * executed_n * formulas.dequantise_flops(elements=1) if _widens(weights, compute) else 0.0
         flops = float(layers * formulas.gemm_flops(m=1, k=k, n=n))
         yield Operation(
@@ -590,7 +593,7 @@ class _Pass:
         )
         if self.fusion == "none":
             for work in after:
-                yield self._alone(work, layers, rows)
+                yield self._alone(work, layers, rows, imbalance)
 
     def _per_head(self, name: str, layers: int, *, k: int, n: int) -> Iterator[Operation]:
         """Yield one small product per head: the latent's expansion, absorbed into queries or outputs."""
@@ -634,7 +637,7 @@ class _Pass:
     def _up(self, width: int) -> int:
         return (2 if self.llm.gated_mlp else 1) * width
 
-    def _alone(self, work: _Between, layers: int, rows: Array) -> Operation:
+    def _alone(self, work: _Between, layers: int, rows: Array, imbalance: Array | None) -> Operation:
         return Operation(
             name=work.name,
             kind="elementwise",
@@ -647,7 +650,7 @@ class _Pass:
                 exponentials=float(layers * work.exponentials),
             ),
             launches=layers * self.passes,
-            imbalance=self.imbalance,
+            imbalance=self.imbalance if imbalance is None else imbalance,
         )
 
     # Between devices.

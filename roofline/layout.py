@@ -64,8 +64,8 @@ class Layout:
 
     @property
     def joined(self) -> int:
-        """Devices that send each other messages: all but copies of a model, which have nothing to say."""
-        return self.tensor * self.pipeline * (self.data if self.expert > 1 else 1)
+        """Devices of the largest group that exchanges messages: of the stages of a pipeline if no other does."""
+        return max(self.tensor, self.expert) if max(self.tensor, self.expert) > 1 else self.pipeline
 
     def kv_copies(self, kv_heads: int) -> int:
         """Copies of each KV head that tensor parallelism beyond their number makes.
@@ -159,6 +159,8 @@ def layout_of(llm: LLM, accelerator: Accelerator | Machine, *, layout: Layout | 
         Sizes that are no whole numbers or do not divide the model, more devices than the link joins, or both a layout
         and sizes.
     """
+    if layout is not None and not isinstance(layout, Layout):
+        raise ValueError(f"layout = {layout!r} is not accepted: give a Layout, such as rl.Layout(tensor=8)")
     sizes = {name: count(name, value) for name, value in parallel.items()}
     if layout is None:
         expert = sizes.get("expert_parallel", 1)

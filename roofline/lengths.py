@@ -40,7 +40,7 @@ class Lengths:
     30000.0
     """
 
-    values: Sequence[int]
+    values: Sequence[float]
     weights: Sequence[float] | None = None
 
     def __post_init__(self) -> None:
@@ -65,6 +65,21 @@ class Lengths:
     def longest(self) -> float:
         """Longest length [token]."""
         return max(self.values)
+
+    def longer(self, by: float) -> Lengths:
+        """Return the lengths with as many tokens more.
+
+        Parameters
+        ----------
+        by : int
+            Tokens that every sequence gains.
+
+        Examples
+        --------
+        >>> Lengths([100, 300]).longer(1).values
+        (101.0, 301.0)
+        """
+        return Lengths([value + by for value in self.values], self.weights)
 
     def average(self, of: Callable[[float], Array]) -> Array:
         """Average a function of the length over the sequences.

@@ -21,6 +21,20 @@ if TYPE_CHECKING:
     from typing import Self
 
 
+CEILINGS: tuple[str, ...] = (
+    "matrix",
+    "vector",
+    "special",
+    "memory",
+    "on_chip",
+    "second_tier",
+    "link",
+    "latency",
+    "overhead",
+)
+"""Names of the ceilings, in the order in which a tie is settled."""
+
+
 class Tile(NamedTuple):
     """What a matrix engine rounds a product up to.
 
@@ -79,6 +93,8 @@ class Machine:
         How results call it.
     flops_per_s : mapping of str to array
         Dense peak of the matrix engine by number format (``bf16``, ``fp8``, …) [FLOP/s].
+    formats : tuple of str, optional
+        Formats that it multiplies in, where not every block format of these engines is applied.
     memory_bytes_per_s : array
         Bandwidth of main memory [byte/s].
     memory_bytes : array, optional
@@ -163,6 +179,7 @@ class Machine:
     operand_bytes_per_clock: float | None = None
     efficiency: Mapping[str, Array] = field(default_factory=dict)
     overhead_s: Array = 0.0
+    formats: tuple[str, ...] | None = None
 
     def __post_init__(self) -> None:
         rates = {key: _rate(f"flops_per_s[{key!r}]", rate) for key, rate in self.flops_per_s.items()}
@@ -171,6 +188,8 @@ class Machine:
             value = getattr(self, name)
             if value is not None or name == "memory_bytes_per_s":
                 object.__setattr__(self, name, _rate(name, value))
+        for key in self.efficiency:
+            choice("efficiency", key, CEILINGS)
         efficiency = {key: _rate(f"efficiency[{key!r}]", value, at_most=1.0) for key, value in self.efficiency.items()}
         object.__setattr__(self, "efficiency", MappingProxyType(efficiency))
         object.__setattr__(self, "overhead_s", _rate("overhead_s", self.overhead_s, at_least=0.0))
@@ -225,6 +244,7 @@ class Machine:
         return cls(
             name=accelerator.name,
             flops_per_s={number_format(name).engine or name: die.peak_flops(name) for name in die.formats},
+            formats=die.formats,
             memory_bytes_per_s=die.memory_bytes_per_s,
             memory_bytes=die.memory_bytes,
             link_bytes_per_s=None if link is None else link.bytes_per_s,
@@ -277,11 +297,11 @@ class Machine:
         ValueError
             The machine gives no rate for it.
         """
-        engine = number_format(format_name).engine
-        if engine is None or engine not in self.flops_per_s:
-            raise ValueError(
-                f"{self.name} gives no matrix rate for {format_name}; it has {', '.join(self.flops_per_s) or 'none'}"
-            )
+        fmt = number_format(format_name)
+        engine = fmt.engine
+        if engine is None or engine not in self.flops_per_s or (self.formats and fmt.name not in self.formats):
+            known = ", ".join(self.formats or self.flops_per_s) or "none"
+            raise ValueError(f"{self.name} gives no matrix rate for {format_name}; it has {known}")
         return self.flops_per_s[engine]
 
     def require_link(self) -> Array:

@@ -100,7 +100,7 @@ def _kv_bytes_of_sequence(llm: LLM, precision: PrecisionPolicy, tokens: Array | 
     def values(group: LayerGroup) -> Array:
         heads = group.kv_heads if group.attention == "gqa" else 1
         share = layout.kv_copies(heads) / layout.tensor if group.attention != "none" else 0.0
-        window = group.window
+        window = group.window if group.window is not None and group.window < llm.max_context else None
         kept = average(tokens, lambda held: held if window is None else minimum(held, window))
         return group.count * group.kv_values_per_token * share * kept
 
@@ -202,14 +202,22 @@ def _weights_of_device(llm: LLM, precision: PrecisionPolicy, layout: Layout) -> 
             repeated += group.count * (n - 1) * down * llm.hidden
     dense = parts["attention"] + parts["mlp"] + parts["shared_experts"] + repeated
     holders = layout.expert if layout.expert > 1 else n
-    layers = linear * (dense / n + parts["experts"] / holders) + rest * (parts["router"] + parts["norms"]) / n
+    # Routers and norms are small, and every device of a group has them whole.
+    layers = linear * (dense / n + parts["experts"] / holders) + rest * (parts["router"] + parts["norms"])
     tables = parts["embedding"] + parts["lm_head"]
     if layout.pipeline > 1:  # the embedding is on the first stage, the LM head on the last
         tables = max(parts["embedding"], parts["lm_head"] or parts["embedding"])
     return layers * math.ceil(llm.layers / layout.pipeline) / llm.layers + rest * tables / n
 
 
-def memory_warning(llm: LLM, accelerator: Accelerator | Machine, precision: PrecisionPolicy, layout: Layout) -> str:
+def memory_warning(
+    llm: LLM,
+    accelerator: Accelerator | Machine,
+    precision: PrecisionPolicy,
+    layout: Layout,
+    *,
+    offload: Array = 0.0,
+) -> str:
     """Brunetta's guideline: weights beyond 80 % of the marketed capacity leave too little room for the KV cache.
 
     Parameters
@@ -218,6 +226,8 @@ def memory_warning(llm: LLM, accelerator: Accelerator | Machine, precision: Prec
         What is to be held, where, and in which formats.
     layout : Layout
         Of accelerators.
+    offload : array
+        Share of the weights that is kept in the second tier of memory; of several, the least counts.
 
     Returns
     -------
@@ -234,7 +244,8 @@ def memory_warning(llm: LLM, accelerator: Accelerator | Machine, precision: Prec
     label = tier.marketed_gb or tier.capacity_gib or tier.capacity_gb
     if label is None:
         return ""
-    share = _weights_of_device(llm, precision, over_dies(layout, accelerator)) * accelerator.dies / (label * _GB)
+    weights = _weights_of_device(llm, precision, over_dies(layout, accelerator)) * accelerator.dies
+    share = weights * (1 - float(np.min(offload))) / (label * _GB)
     if share <= 0.8:
         return ""
     return (
@@ -328,7 +339,7 @@ def max_batch(
     batch = split.data * np.maximum(np.floor(free / one.kv_cache), 0)
     largest = accelerator.largest_batch if isinstance(accelerator, Accelerator) else None
     if largest is not None:
-        batch = np.minimum(batch, largest)
+        batch = np.minimum(batch, largest * split.data)
     if itl_s is None:
         return batch
     limit = number("itl_s", itl_s, above=0)
@@ -355,7 +366,7 @@ def require_fit(
     precision: PrecisionPolicy,
     *,
     batch: Array,
-    tokens: Array,
+    tokens: Array | Lengths,
     layout: Layout = _ONE_DEVICE,
     offload: Array = 0.0,
 ) -> None:
@@ -370,7 +381,7 @@ def require_fit(
     precision : PrecisionPolicy
         Formats of each part.
     batch, tokens : array
-        Sequences, and cached tokens of each; they broadcast with the capacity.
+        Sequences, and cached tokens of each; they broadcast with the capacity. `tokens` may be ``Lengths``.
     layout : Layout
         Of accelerators.
     offload : array
@@ -383,13 +394,16 @@ def require_fit(
     """
     if accelerator.memory_bytes is None:
         return
+    unlike = tokens if isinstance(tokens, Lengths) else None
+    each = tokens if unlike is None else unlike.mean
     cases = np.broadcast_arrays(
-        *(np.asarray(value, dtype=float) for value in (batch, tokens, accelerator.memory_bytes, offload))
+        *(np.asarray(value, dtype=float) for value in (batch, each, accelerator.memory_bytes, offload))
     )
     dies = accelerator.dies if isinstance(accelerator, Accelerator) else 1
 
     def needed(formats: PrecisionPolicy, shared: Layout, sequences: Array, held: Array, away: Array) -> Array:
-        use = memory_use(llm, formats, batch=sequences, tokens=held, layout=over_dies(shared, accelerator))
+        cached = held if unlike is None else unlike
+        use = memory_use(llm, formats, batch=sequences, tokens=cached, layout=over_dies(shared, accelerator))
         return dies * (use.held - away * use.weights)
 
     excess = needed(precision, layout, cases[0], cases[1], cases[3]) - cases[2]

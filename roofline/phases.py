@@ -101,7 +101,7 @@ class OperationEstimate:
 
     @property
     def bound(self) -> Array:
-        """Name of the ceiling that takes longest, of ``roofline.ceilings.CEILINGS``."""
+        """Name of the ceiling that takes longest, of ``roofline.CEILINGS``."""
         return slowest_ceiling(self.ceiling_times_s)
 
     @property
@@ -112,9 +112,10 @@ class OperationEstimate:
     @property
     def matrix_utilisation(self) -> Array:
         """Share of the matrix engine's peak that the shape of the products leaves: 1 without padding."""
-        times = self.ceiling_times_s
-        ideal = self.flops / (self.devices * self.machine.peak_flops(self.precision))
-        return ideal / times["matrix"] if "matrix" in times else 1.0
+        if "matrix" not in self.ceiling_times_s:
+            return 1.0
+        reached = self.machine.efficiency.get("matrix", 1.0) * self.machine.peak_flops(self.precision)
+        return self.flops / (self.devices * reached) / self.ceiling_times_s["matrix"]
 
     @property
     def tflops(self) -> Array:
@@ -200,7 +201,8 @@ class PhaseEstimate:
     @property
     def warnings(self) -> tuple[str, ...]:
         """What to mind: weights beyond Brunetta's 80 % of the memory, ceilings that are unknown."""
-        full = memory_warning(self.llm, self.accelerator, self.precision, self.layout)
+        away = self.ceilings.offload
+        full = memory_warning(self.llm, self.accelerator, self.precision, self.layout, offload=away)
         absent = [f"no {name} ceiling: {reason}" for name, reason in self.unknown.items()]
         return tuple(text for text in (full, *absent) if text)
 
@@ -213,13 +215,16 @@ class PhaseEstimate:
     @cached_property
     def time_s(self) -> Array:
         """Time of the phase [s]: the sum over operations, or the slowest ceiling if overlap is perfect."""
-        if self.overlap == "perfect":
-            return perfect_overlap(self.ceiling_times_s)
-        if self.overlap == "communication":
-            times = {id(estimate.operation): estimate.time_s for estimate in self.operations}
-            return overlapped_communication(
-                (estimate.operation for estimate in self.operations), lambda operation: times[id(operation)]
-            )
+        if self.overlap != "operation":
+            of = {id(estimate.operation): estimate for estimate in self.operations}
+            operations = [estimate.operation for estimate in self.operations]
+
+            def time_of(operation: Operation) -> Array:
+                return of[id(operation)].time_s
+
+            if self.overlap == "communication":
+                return overlapped_communication(operations, time_of)
+            return perfect_overlap(operations, time_of, lambda operation: of[id(operation)].ceiling_times_s)
         return total(operation.time_s for operation in self.operations)
 
     @property
@@ -229,7 +234,7 @@ class PhaseEstimate:
 
     @property
     def bound(self) -> Array:
-        """Name of the ceiling with the largest summed time, of ``roofline.ceilings.CEILINGS``."""
+        """Name of the ceiling with the largest summed time, of ``roofline.CEILINGS``."""
         return np.broadcast_to(slowest_ceiling(self.ceiling_times_s), self.shape)[()]
 
     @cached_property
@@ -270,10 +275,17 @@ class PhaseEstimate:
     @property
     def memory(self) -> MemoryUse:
         """What weights, KV cache and activations take on each device at the end of the phase; of a die, if it has."""
-        held: Array | Lengths = self.tokens_held
         rows = self.batch * (self.tokens if self.phase == "prefill" else self.new_tokens)
         split = over_dies(self.layout, self.accelerator)
-        return memory_use(self.llm, self.precision, batch=self.batch, tokens=held, rows=rows, layout=split)
+        return memory_use(self.llm, self.precision, batch=self.batch, tokens=self._held, rows=rows, layout=split)
+
+    @property
+    def _held(self) -> Array | Lengths:
+        """Tokens in the cache at the end of the phase, of unlike sequences each with its own."""
+        gained = self.cached_tokens if self.phase == "prefill" else self.new_tokens
+        if self.lengths is None or np.ndim(gained) > 0:
+            return self.tokens + gained
+        return self.lengths.longer(float(gained))
 
     @property
     def tokens_held(self) -> Array:
@@ -319,7 +331,7 @@ class PhaseEstimate:
             self.accelerator,
             self.precision,
             batch=self.batch,
-            tokens=self.tokens_held,
+            tokens=self._held,
             layout=self.layout,
             offload=self.ceilings.offload,
         )
@@ -460,8 +472,11 @@ def prefill(
     formats = policy(precision)
     choice("logits", logits, ("last", "all"))
     sequences = number("batch", batch, at_least=1, at_most=1e9, whole=True)
-    cached = _cached(cached_tokens)
-    tokens = _lengths("prompt_tokens", prompt_tokens, at_most=llm.max_context - float(np.max(cached)))
+    cached: Any = 0  # the usual 0 stays a plain number, so that nothing is added to every element of a sweep
+    if not (type(cached_tokens) is int and cached_tokens == 0):
+        cached = number("cached_tokens", cached_tokens, at_least=0, at_most=llm.max_context - 1, whole=True)
+    tokens = _lengths("prompt_tokens", prompt_tokens, llm)
+    _within_context(llm, "cached_tokens", cached, "prompt_tokens", tokens, 0)
     shared = layout_of(
         llm,
         accelerator,
@@ -594,9 +609,10 @@ def decode(
     formats = policy(precision)
     sequences = number("batch", batch, at_least=1, at_most=1e9, whole=True)
     new: Any = 1
-    if not (isinstance(new_tokens, int) and new_tokens == 1):
+    if not (type(new_tokens) is int and new_tokens == 1):
         new = number("new_tokens", new_tokens, at_least=1, at_most=llm.max_context, whole=True)
-    tokens = _lengths("context_tokens", context_tokens, at_most=llm.max_context - float(np.max(new)) + 1)
+    tokens = _lengths("context_tokens", context_tokens, llm)
+    _within_context(llm, "new_tokens", new, "context_tokens", tokens, 1)
     shared = layout_of(
         llm,
         accelerator,
@@ -635,20 +651,30 @@ def decode(
     )
 
 
-def _lengths(field: str, tokens: Any, *, at_most: float) -> Array | Lengths:
+def _lengths(field: str, tokens: Any, llm: LLM) -> Array | Lengths:
     if not isinstance(tokens, Lengths):
-        return number(field, tokens, at_least=1, at_most=at_most, whole=True)
-    number(field, tokens.longest, at_least=1, at_most=at_most, whole=True)
+        return number(field, tokens, at_least=1, at_most=llm.max_context, whole=True)
+    number(field, tokens.longest, at_least=1, at_most=llm.max_context, whole=True)
     return tokens
 
 
-def _cached(tokens: Any) -> Array:
-    # The usual 0 stays a plain number, so that nothing is added to every element of a sweep.
-    return 0 if isinstance(tokens, int) and tokens == 0 else number("cached_tokens", tokens, at_least=0, whole=True)
+def _within_context(llm: LLM, more: str, extra: Array, field: str, tokens: Array | Lengths, free: int) -> None:
+    """Refuse tokens that together go beyond the model's context."""
+    if isinstance(extra, int):
+        return  # none beyond what was checked already
+    together = extra + (tokens.longest if isinstance(tokens, Lengths) else tokens)
+    if np.max(together) > llm.max_context + free:
+        raise ValueError(
+            f"{more} and {field} are not accepted: together they reach {float(np.max(together)) - free:,.0f} tokens, "
+            f"and {llm.name} attends to at most {llm.max_context:,}"
+        )
 
 
 def _skew(value: Any) -> float:
-    return float(number("routing_skew", value, at_least=0, at_most=10))
+    skew = number("routing_skew", value, at_least=0, at_most=10)
+    if np.shape(skew) != ():
+        raise ValueError(f"routing_skew = {value!r} is not accepted: give one number from 0")
+    return float(skew)
 
 
 def _estimate(
@@ -718,7 +744,8 @@ def _offloaded(estimate: PhaseEstimate) -> Array:
     capacity, use = estimate.machine.memory_bytes, estimate.memory
     if capacity is None:
         raise ValueError(f"offload = 'auto' is not accepted: {estimate.machine.name} gives no memory_bytes")
-    return np.clip((use.held - capacity) / use.weights, 0.0, 1.0)
+    # A rounding error more, so that what the division leaves behind does not count as too much.
+    return np.clip((use.held - capacity) / use.weights * (1 + 1e-12), 0.0, 1.0)
 
 
 def _span(values: Array) -> str:

@@ -285,3 +285,43 @@ BRUNETTA_TEXT = {
     "compute over bandwidth": Printed("three orders of magnitude", "V", "three orders of magnitude"),
 }
 """Figures of Brunetta's running text, and the cells of its Tables I and II that are in question."""
+
+# ------------------------------------------------------------------- findings, which tests/test_findings.py looks up
+
+KIM_FINDINGS = {
+    "fp8 linear layers": Printed("linear layers", "IV-C", "is computed in FP8"),
+    "attention is bound": Printed(
+        "memory", "IV-D", "decoding becomes increasingly constrained by attention throughput"
+    ),
+    "prefill declines": Printed("declines", "V-A", "until they begin to decline"),
+    "fp8 on nvidia": Printed(
+        "nearly identical", "VI-A", "FP8 and BF16 throughputs for the NVIDIA GPUs are nearly identical"
+    ),
+    "fp8 on gaudi": Printed("double", "VI-A", "approximately double that of BF16"),
+    "gaudi leads below [token]": Printed(512, "VI-C", "short sequence lengths of below 512"),
+    "gaudi's reason": Printed(
+        "exponentials", "VI-C", "primarily due to the absence of dedicated special function units"
+    ),
+    "cap": Printed(400, "VI-D", "power capping did not slow decoding at 400W"),
+}
+"""What Kim finds, for ``docs/findings.md``; figures that the errata need too stand in ``KIM_TEXT``."""
+
+BRUNETTA_FINDINGS = {
+    "latency": Printed("linear in N", "IV-A", "Latency and TTFT increase linearly with model size"),
+    "w8a8, mi300x [%]": Printed(20, "IV-A", "no gain on Llama 8B but reaches up to 20% on Mistral Small 24B"),
+    "w8a16": Printed("fades", "IV-A", "largest at small batch sizes"),
+    "data parallelism": Printed("linear", "IV-B", "data parallelism consistently achieves close to linear scaling"),
+    "qwen3-32b": Printed(2, "IV-B", "Qwen3 32B achieves better scaling efficiency with tensor parallel size 2"),
+    "llama-3.3-70b": Printed((4, 2), "IV-B", "a tensor parallel size of 4 preferable to a size of 2"),
+    "h100 llama-3.3-70b, 4 gpus [token/s]": Printed(7634, "IV-B", "(7634 tokens/s) with a tensor parallel size of 4"),
+    "larger memory": Printed("fewer devices", "IV-B", "reduction in the tensor parallel size required to host"),
+    "scout over 70B [%]": Printed(17, "IV-B", "17% higher throughput"),
+    "scout below 49B": Printed("below", "IV-B", "Llama 4 Scout underperforms compared to the 49B"),
+    "tp over ep": Printed("TP", "IV-B", "Tensor Parallelism outperforms Expert Parallelism in both"),
+    "deepseek, ep up to batch": Printed(16, "IV-B", "at batch sizes of 16 or smaller"),
+    "sn40l over a100, itl": Printed(13.1, "IV-C", "shows a 13.1×"),
+    "ttft gains, cs-3 and sn40l [%]": Printed((35, 20), "IV-C", "only 35% for Cerebras and 20% for SambaNova"),
+    "llama-3.3-70b ttft, sn40l and a100 x4 [ms]": Printed((99, 91), "IV-C", "(99 ms compared to 91 ms)"),
+    "llama-3.3-70b itl, sn40l and a100 x4 [ms]": Printed((5.6, 29), "IV-C", "(5.6 ms compared to 29 ms)"),
+}
+"""What Brunetta finds, for ``docs/findings.md``; figures that the errata need too stand in ``BRUNETTA_TEXT``."""

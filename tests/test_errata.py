@@ -377,7 +377,9 @@ def test_kim_eq9_at_a_representable_number():
     # Rung: hand. In E4M3 17.25 lies between 16 and 18, at (17.25 − 16)/2 of the way; 16 is a number of the format.
     assert hs.stochastic_rounding_probability(17.25, 16.0, 18.0) == 0.625
     assert hs.stochastic_rounding_probability(16.0, 16.0, 16.0) == 0
-    stays = hs.quantize(np.full(1000, 16.0), "e4m3", scaling="none", rounding="stochastic", rng=np.random.default_rng(0))
+    stays = hs.quantize(
+        np.full(1000, 16.0), "e4m3", scaling="none", rounding="stochastic", rng=np.random.default_rng(0)
+    )
     assert (stays.values == 16).all()
 
 

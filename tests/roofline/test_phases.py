@@ -204,7 +204,7 @@ def test_tensor_parallel_shares_work_and_pays_the_all_reduce():
     two = rl.decode(LLAMA, H100, batch=64, context_tokens=2048, tensor_parallel=2)
     assert one.time_s / 2 < two.time_s < one.time_s
     assert two.flops == one.flops
-    assert two.memory_bytes == one.memory_bytes / 2
+    assert one.memory_bytes / 2 < two.memory_bytes < one.memory_bytes / 2 * (1 + 1e-4)  # norms are on both
     all_reduces = [operation for operation in two.operations if operation.name == "all_reduce"]
     # hand: after attention and after the MLP, 32 layers of 64·4096 BF16 numbers; of two devices each sends the message
     # once, in two exchanges of 0.6 µs.
