@@ -432,7 +432,8 @@ def _waves(product: Product, operation: Operation, machine: Machine, devices: in
     if product.k is None or product.n is None or machine.tile is None:
         return 1.0
     one = formulas.gemm_flops(m=product.m, k=product.k, n=product.n)
-    products = product.flops * operation.work * operation.imbalance / (one * devices * operation.launches)
+    rounds = operation.layers if _is_zero(operation.launches) else operation.launches  # one layer after the other
+    products = product.flops * operation.work * operation.imbalance / (one * devices * rounds)
     macs = machine.macs_per_unit_clock(operation.precision)
     executed = formulas.wave_quantised_flops(
         m=product.m,

@@ -234,6 +234,7 @@ class _Pass:
     rows_each: Array
     attention_of: Callable[[LayerGroup], tuple[Array, Array]]
     absorbed: bool
+    attends: bool = True
 
     def __post_init__(self) -> None:
         data, stages = self.layout.data, self.layout.pipeline
@@ -261,7 +262,8 @@ class _Pass:
     def __iter__(self) -> Iterator[Operation]:
         llm = self.llm
         for group in llm.layer_groups:
-            if group.attention != "none":
+            self.attends = group.attention != "none"
+            if self.attends:
                 yield from self._latent(group) if llm.mla is not None else self._grouped_query(group)
                 yield from self._all_reduce(group)
             if group.ffn == "moe":
@@ -408,7 +410,7 @@ class _Pass:
                 Product(m=queries_per_cache, k=qk_dim, n=None, flops=float(scores)),
                 Product(m=queries_per_cache, k=None, n=v_dim, flops=float(values)),
             ),
-            launches=layers * self.passes,
+            launches=layers * self.passes,  # with whole layers fused, the one start of a layer is counted here
             imbalance=self.imbalance,
             weight_imbalance=self.weight_imbalance,
         )
@@ -587,7 +589,7 @@ class _Pass:
                     flops=flops * doing * executed_n / n,
                 ),
             ),
-            launches=layers * self.passes,
+            launches=layers * self.passes if self._starts(kind, name) else 0,
             imbalance=self.imbalance if imbalance is None else imbalance,
             weight_imbalance=self.weight_imbalance if weight_imbalance is None else weight_imbalance,
         )
@@ -608,10 +610,14 @@ class _Pass:
             each=Counts(flops=flops, **self._activations(layers * heads * (k + n) * _bytes(precision.output))),
             fixed=Counts(weight_bytes=layers * heads * k * n * _bytes(precision.weights) * self.weight_reads),
             products=(Product(m=self._of_one(self.rows), k=k, n=n, flops=flops),),
-            launches=layers * self.passes,
+            launches=layers * self.passes if self._starts("linear", name) else 0,
             imbalance=self.imbalance,
             weight_imbalance=self.weight_imbalance,
         )
+
+    def _starts(self, kind: str, name: str) -> bool:
+        """Whether an operation is a kernel of its own: where a whole layer is one, its attention stands for it."""
+        return self.fusion != "layer" or kind == "head" or (name == "mlp_up" and not self.attends)
 
     def _of_one(self, rows: Array) -> Array:
         """Rows that one product of the busiest device has, of those in all."""

@@ -134,7 +134,14 @@ def require_divisible(llm: LLM, layout: Layout) -> None:
             )
 
 
-def layout_of(llm: LLM, accelerator: Accelerator | Machine, *, layout: Layout | None = None, **parallel: Any) -> Layout:
+def layout_of(
+    llm: LLM,
+    accelerator: Accelerator | Machine,
+    *,
+    layout: Layout | None = None,
+    linked: bool = True,
+    **parallel: Any,
+) -> Layout:
     """Return a checked layout from the arguments of a public function.
 
     Parameters
@@ -145,6 +152,8 @@ def layout_of(llm: LLM, accelerator: Accelerator | Machine, *, layout: Layout | 
         What it is divided over.
     layout : Layout, optional
         The division, instead of the sizes one by one.
+    linked : bool
+        Whether the link between devices counts, and so must be known.
     **parallel : int
         ``tensor_parallel``, ``pipeline_parallel``, ``expert_parallel``, ``data_parallel``; 1 where absent.
 
@@ -177,7 +186,7 @@ def layout_of(llm: LLM, accelerator: Accelerator | Machine, *, layout: Layout | 
     require_divisible(llm, over_dies(layout, accelerator))
     together = max(layout.tensor, layout.expert)
     if isinstance(accelerator, Accelerator):
-        link = accelerator.require("scale_up") if layout.joined > 1 else None
+        link = accelerator.require("scale_up") if layout.joined > 1 and linked else accelerator.scale_up
         kind, domain = ("", None) if link is None else (f"{link.kind} ", link.domain)
     else:
         kind, domain = "", accelerator.link_domain

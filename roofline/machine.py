@@ -284,6 +284,12 @@ class Machine:
         rates += [getattr(self, name) for name in _RATES]
         return np.broadcast_shapes(*(np.shape(rate) for rate in rates if rate is not None))
 
+    @property
+    def lossy(self) -> bool:
+        """Whether anything is above 0 or below 1 that an ideal machine has not: overheads, efficiencies."""
+        shares = (np.asarray(share) for share in self.efficiency.values())
+        return bool(np.any(np.asarray(self.overhead_s) > 0)) or any(bool(np.any(share < 1)) for share in shares)
+
     def peak_flops(self, format_name: str) -> Array:
         """Dense peak of the matrix engine in a number format [FLOP/s].
 

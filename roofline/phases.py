@@ -135,7 +135,8 @@ class PhaseEstimate:
     phase : str
         ``prefill`` or ``decode``.
     kind : str
-        What the figures are: ``ideal roofline``, an upper bound on throughput.
+        What the figures are: ``ideal roofline``, an upper bound on throughput, or ``roofline with losses`` where the
+        machine has overheads or efficiencies below 1.
     llm : LLM
         The model.
     accelerator : Accelerator or Machine
@@ -200,11 +201,17 @@ class PhaseEstimate:
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """What to mind: weights beyond Brunetta's 80 % of the memory, ceilings that are unknown."""
+        """What to mind: weights beyond Brunetta's 80 % of the memory, batches not compiled for, unknown ceilings."""
         away = self.ceilings.offload
         full = memory_warning(self.llm, self.accelerator, self.precision, self.layout, offload=away)
+        largest = getattr(self.accelerator, "largest_batch", None)
+        compiled = ""
+        if largest is not None and np.max(self.batch) > largest * self.layout.data:
+            compiled = (
+                f"batch {_span(self.batch)} is above {largest}, the largest that {self.machine.name} is compiled for"
+            )
         absent = [f"no {name} ceiling: {reason}" for name, reason in self.unknown.items()]
-        return tuple(text for text in (full, *absent) if text)
+        return tuple(text for text in (full, compiled, *absent) if text)
 
     @cached_property
     def shape(self) -> tuple[int, ...]:
@@ -485,6 +492,7 @@ def prefill(
         pipeline_parallel=pipeline_parallel,
         expert_parallel=expert_parallel,
         data_parallel=data_parallel,
+        linked="link" not in Ceilings(without=without).without,
     )
     operations = prefill_operations(
         llm,
@@ -621,6 +629,7 @@ def decode(
         pipeline_parallel=pipeline_parallel,
         expert_parallel=expert_parallel,
         data_parallel=data_parallel,
+        linked="link" not in Ceilings(without=without).without,
     )
     operations = decode_operations(
         llm,
@@ -694,13 +703,13 @@ def _estimate(
 ) -> PhaseEstimate:
     choice("overlap", overlap, OVERLAPS)
     split = over_dies(layout, accelerator)
-    rates = machine(accelerator, precision, devices=split.joined)
+    known = Ceilings(geometry=geometry, without=without)
+    rates = machine(accelerator, precision, devices=1 if "link" in known.without else split.joined)
     if overlap == "communication" and rates.link_overlaps is False:
         raise ValueError(
             f"overlap = 'communication' is not accepted: {rates.name} cannot send messages while it computes"
         )
     mean = np.asarray(tokens.mean) if isinstance(tokens, Lengths) else tokens
-    known = Ceilings(geometry=geometry, without=without)
     estimate = PhaseEstimate(
         phase=phase,
         llm=llm,
@@ -713,6 +722,7 @@ def _estimate(
         overlap=overlap,
         ceilings=known,
         operations=(),
+        kind="roofline with losses" if rates.lossy else "ideal roofline",
         **rest,
     )
     share = _offloaded(estimate) if isinstance(offload, str) and offload == "auto" else _share(offload)

@@ -140,18 +140,19 @@ def plan_pareto(
     series, notes = [], []
     for name, one in named.items():
         if isinstance(one, ServingFront):
+            every = (*one.configurations, *one.beaten)
             series.append(
                 FrontSeries(
                     name=name,
-                    latency_s=one.latencies_s,
-                    throughput=one.tokens_per_s_per_device,
+                    latency_s=np.array([configuration.latency for configuration in every]),
+                    throughput=np.array([configuration.tokens_per_s_per_device for configuration in every]),
                     best=np.arange(len(one.configurations)),
-                    labels=tuple(_words(configuration, differ) for configuration in one.configurations),
+                    labels=tuple(_words(configuration, differ) for configuration in every),
                 )
             )
-            out = {"beaten and not drawn": one.beaten, "do not run or fit": len(one.refused)}
-            said = [f"{count:,} {what}" for what, count in out.items() if count]
-            notes += [f"{name}: {', '.join(said)}" if name else ", ".join(said)] if said else []
+            if one.refused:
+                said = f"{len(one.refused):,} do not run or fit"
+                notes.append(f"{name}: {said}" if name else said)
         else:
             x, y = (one, throughput) if not isinstance(front, Mapping) else _pair(name, one)
             times, rates = number("latency", x, above=0), number("throughput", y, at_least=0)

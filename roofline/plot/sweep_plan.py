@@ -71,11 +71,14 @@ class SweepPlan:
         Machines and precisions that cannot run, with the reason.
     blocks : tuple of str
         Names of the parts of the axis; one part without a name for most pictures.
+    kind : str
+        What the lines are.
     """
 
     lines: tuple[SweepLine, ...]
     left_out: dict[str, str]
     blocks: tuple[str, ...] = ("",)
+    kind: str = "ideal roofline"
 
     @property
     def machines(self) -> tuple[str, ...]:
@@ -181,6 +184,7 @@ def plan_throughput(
     points = _measured(measured, devices, [(one.name,) for one in formats])
     lines: list[SweepLine] = []
     left_out: dict[str, str] = {}
+    kinds: set[str] = set()
     for number_of, (device, name) in enumerate(zip(devices, device_words(devices), strict=True)):
         for index, precision in enumerate(formats):
             lacking = _lacks(device, (precision.compute, precision.attention, precision.head))
@@ -191,6 +195,7 @@ def plan_throughput(
                 estimate = prefill(llm, device, batch=batch, prompt_tokens=lengths, precision=precision, **options)
             else:
                 estimate = decode(llm, device, batch=batch, context_tokens=lengths, precision=precision, **options)
+            kinds.add(estimate.kind)
             lines.append(
                 SweepLine(
                     machine=name,
@@ -202,7 +207,7 @@ def plan_throughput(
                     measured=points[number_of, index],
                 )
             )
-    return SweepPlan(_require_some(lines, left_out), left_out)
+    return SweepPlan(_require_some(lines, left_out), left_out, kind=" and ".join(sorted(kinds)))
 
 
 def plan_thin_gemm(

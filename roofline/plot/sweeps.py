@@ -299,7 +299,7 @@ def _draw_throughput(plan: SweepPlan, phase: str, llm: LLM, batch: int, ax: Axes
     ax.set_xlabel(f"{'prompt' if phase == 'prefill' else 'context'} [tokens]")
     ax.set_ylabel("throughput [TFLOPS]")
     faint = "; faint: does not fit in memory" if any(not line.fits.all() for line in plan.lines) else ""
-    lines = [f"lines: ideal roofline, batch {batch:,g}{_legend(plan)}{faint}"]
+    lines = [f"lines: {plan.kind}, batch {batch:,g}{_legend(plan)}{faint}"]
     if len(plan.machines) == 1 and plan.gains:
         words = precision_words(plan.precisions)
         (gain,) = plan.gains.values()

@@ -67,6 +67,21 @@ class Pools:
     decode_devices: int
     names: tuple[str, str]
 
+    def __repr__(self) -> str:
+        prefill, decode = (
+            f"{replicas} × {devices} {name}"
+            for replicas, devices, name in zip(
+                (self.prefill_replicas, self.decode_replicas),
+                (self.prefill_devices, self.decode_devices),
+                self.names,
+                strict=True,
+            )
+        )
+        return (
+            f"Pools(prefill on {prefill}, decode on {decode}: at most {self.requests_per_s:.4g} requests/s, "
+            f"{self.bound} bound; {self.balanced_ratio:.3g} prefill replicas per decode replica would balance)"
+        )
+
     @property
     def decode_steps(self) -> float:
         """Mean decode steps of a request."""

@@ -258,16 +258,23 @@ class ServingFront:
         The front; latency and throughput rise along it.
     latency : str
         Which latency: ``latency_s``, ``itl_s`` or ``ttft_s``.
-    beaten : int
-        Configurations that another beats.
+    beaten : tuple of Configuration
+        Those that another beats.
     refused : mapping of str to str
         Configurations that do not run or do not fit, each with its reason.
     """
 
     configurations: tuple[Configuration, ...]
     latency: str
-    beaten: int
+    beaten: tuple[Configuration, ...]
     refused: Mapping[str, str]
+
+    def __repr__(self) -> str:
+        first, last = self.configurations[0], self.configurations[-1]
+        points = f"{len(self.configurations)} of {len(self.configurations) + len(self.beaten)} configurations"
+        if len(self.configurations) == 1:
+            return f"ServingFront({points}: {_figures(first)}; {len(self.refused)} refused)"
+        return f"ServingFront({points}: from {_figures(first)} to {_figures(last)}; {len(self.refused)} refused)"
 
     @property
     def latencies_s(self) -> Array:
@@ -278,6 +285,10 @@ class ServingFront:
     def tokens_per_s_per_device(self) -> Array:
         """Output tokens per device of each configuration [1/s]."""
         return np.array([configuration.tokens_per_s_per_device for configuration in self.configurations])
+
+
+def _figures(one: Configuration) -> str:
+    return f"batch {one.batch:,} in {one.latency:.3g} s with {one.tokens_per_s_per_device:,.0f} tokens/s per device"
 
 
 def serving_front(
@@ -371,8 +382,12 @@ def serving_front(
         reasons = "; ".join(f"{name}: {reason}" for name, reason in refused.items()) or "none was given"
         raise ValueError(f"no configuration runs and fits: {reasons}")
     best = pareto_front([one.latency for one in tried], [one.tokens_per_s_per_device for one in tried])
+    kept = set(best.tolist())
     return ServingFront(
-        configurations=tuple(tried[i] for i in best), latency=latency, beaten=len(tried) - best.size, refused=refused
+        configurations=tuple(tried[i] for i in best),
+        latency=latency,
+        beaten=tuple(one for i, one in enumerate(tried) if i not in kept),
+        refused=refused,
     )
 
 

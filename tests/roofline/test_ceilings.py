@@ -517,3 +517,42 @@ def test_names_of_ceilings_geometries_and_overlaps_are_checked():
         rl.decode(LLAMA, bare, batch=1, context_tokens=1, offload=0.5)
     with pytest.raises(ValueError, match=r"bare gives no memory_bytes"):
         rl.decode(LLAMA, bare, batch=1, context_tokens=1, offload="auto")
+
+
+def test_a_layer_in_one_kernel_starts_once():
+    # hand: 32 layers and the LM head, at 10 µs each; fused products start 5 times a layer.
+    slow = rl.Machine.of(hs.get("h100-sxm")).replace(overhead_s=1e-5)
+    llm = rl.get_llm("llama-3.1-8b")
+    starts = {
+        fusion: rl.decode(llm, slow, batch=1, context_tokens=512, fusion=fusion).ceiling_times_s["overhead"] / 1e-5
+        for fusion in ("layer", "fused")
+    }
+    assert starts == pytest.approx({"layer": 33, "fused": 161})
+
+
+def test_an_estimate_with_losses_says_so():
+    # property: the word "ideal" stands only where nothing is lost, so that unlike kinds are never compared.
+    llm, h100 = rl.get_llm("llama-3.1-8b"), rl.Machine.of(hs.get("h100-sxm"))
+    kinds = [
+        rl.decode(llm, machine, batch=1, context_tokens=512).kind
+        for machine in (h100, h100.replace(overhead_s=1e-6), h100.replace(efficiency={"memory": 0.9}))
+    ]
+    assert kinds == ["ideal roofline", "roofline with losses", "roofline with losses"]
+
+
+def test_a_link_that_is_switched_off_need_not_be_known():
+    # property: sixteen SN40L, whose link nobody publishes, are sixteen times one of them without it.
+    sn40l = hs.get("sn40l")
+    llm = rl.get_llm("llama-3.1-8b")
+    with pytest.raises(hs.UnknownValueError, match="scale_up"):
+        rl.decode(llm, sn40l, batch=1, context_tokens=512, tensor_parallel=16)
+    free = rl.decode(llm, sn40l, batch=1, context_tokens=512, tensor_parallel=16, without=("link", "latency"))
+    one = rl.decode(llm, sn40l, batch=1, context_tokens=512)
+    assert one.time_s / 16 < free.time_s < one.time_s / 8
+
+
+def test_a_batch_beyond_the_compiled_ones_is_warned_of():
+    # published: Brunetta IV-C, artifacts for batches of 1 to 8.
+    llm, cs3 = rl.get_llm("llama-3.1-8b"), hs.get("cs-3")
+    assert any("above 8" in text for text in rl.decode(llm, cs3, batch=9, context_tokens=10).warnings)
+    assert not any("above" in text for text in rl.decode(llm, cs3, batch=8, context_tokens=10).warnings)

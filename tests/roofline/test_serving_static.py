@@ -263,7 +263,7 @@ def test_the_serving_front_holds_the_best_configurations_and_names_the_refused()
     assert np.all(np.diff(front.tokens_per_s_per_device) > 0)
     # hand: 2 layouts × 2 precisions × 4 batches, less those refused; an H100 has no FP4.
     too_large = [name for name in front.refused if name.startswith("batch = 5000")]
-    assert len(front.configurations) + front.beaten + len(too_large) == 16
+    assert len(front.configurations) + len(front.beaten) + len(too_large) == 16
     assert sum("nvfp4" in name for name in front.refused) == 2
 
 
