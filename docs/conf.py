@@ -26,6 +26,8 @@ autodoc_member_order = "bysource"
 autodoc_typehints = "none"  # the docstrings say types and units
 napoleon_google_docstring = False
 napoleon_use_rtype = False
+napoleon_use_ivar = True  # fields of a tuple would be described twice
+suppress_warnings = ["ref.python"]  # "shape" in a type is a word, which several classes also have as an attribute
 
 # Sphinx reads below its own folder only; the notebooks live at the top, where people look for them.
 _here = Path(__file__).parent
