@@ -15,7 +15,12 @@ exclude_patterns = ["_build", "jupyter_execute"]
 html_theme = "alabaster"
 html_static_path = ["_static"]
 html_css_files = ["tables.css"]
-html_theme_options = {"description": "TCO and roofline of LLM inference", "page_width": "1360px", "fixed_sidebar": True}
+html_theme_options = {
+    "description": "TCO and roofline of LLM inference",
+    "page_width": "1360px",
+    "body_max_width": "auto",
+    "fixed_sidebar": True,
+}
 
 myst_enable_extensions = ["dollarmath"]
 nb_execution_mode = "force"
