@@ -12,21 +12,19 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from roofline import formulas
-from roofline.ceilings import Ceilings, phase_time_s
-from roofline.forward import decode_operations, prefill_operations
-from roofline.layout import Layout
-from roofline.lengths import Lengths
-from roofline.machine import CEILINGS, Machine, Tile
-from roofline.memory import MemoryUse, OutOfMemoryError, kv_cache_bytes, max_batch, memory_use, weight_bytes
-from roofline.operations import Counts, NotModelledError, Operation, Product
-from roofline.phases import OperationEstimate, PhaseEstimate, decode, prefill
-from roofline.precision import POLICY_NAMES, PrecisionPolicy, policy
-
 if TYPE_CHECKING:
-    from roofline import plot, power, quality, serving
+    from roofline import formulas, plot, power, quality, serving
+    from roofline.ceilings import Ceilings, phase_time_s
+    from roofline.forward import decode_operations, prefill_operations
+    from roofline.layout import Layout
+    from roofline.lengths import Lengths
     from roofline.llm import LLM
     from roofline.llm_catalog import get_llm, llm_names, load_llms
+    from roofline.machine import CEILINGS, Machine, Tile
+    from roofline.memory import MemoryUse, OutOfMemoryError, kv_cache_bytes, max_batch, memory_use, weight_bytes
+    from roofline.operations import Counts, NotModelledError, Operation, Product
+    from roofline.phases import OperationEstimate, PhaseEstimate, decode, prefill
+    from roofline.precision import POLICY_NAMES, PrecisionPolicy, policy
     from roofline.search import BestLayout, LayoutOption, best_layout, layouts
     from roofline.serving import (
         ContinuousBatching,
@@ -102,36 +100,69 @@ __all__ = [
 ]
 
 
-# Loaded when first asked for, so that `import tco` stays cheap: matplotlib, the records of language models, serving.
-_LATER = {
-    "LLM": "roofline.llm",
-    "get_llm": "roofline.llm_catalog",
-    "llm_names": "roofline.llm_catalog",
-    "load_llms": "roofline.llm_catalog",
-    "BestLayout": "roofline.search",
-    "LayoutOption": "roofline.search",
-    "best_layout": "roofline.search",
-    "layouts": "roofline.search",
-    "ContinuousBatching": "roofline.serving",
-    "Disaggregated": "roofline.serving",
-    "Generation": "roofline.serving",
-    "ServingFront": "roofline.serving",
-    "UnsustainableLoadError": "roofline.serving",
-    "best_batch": "roofline.serving",
-    "continuous_batching": "roofline.serving",
-    "disaggregated": "roofline.serving",
-    "generate": "roofline.serving",
-    "pareto_front": "roofline.serving",
-    "pools": "roofline.serving",
-    "serving_front": "roofline.serving",
-    "sustainable_load": "roofline.serving",
-    "throughput_within": "roofline.serving",
+# Everything is loaded when first asked for, so that `import tco` stays cheap: its own part needs none of it.
+_HOME = {
+    "CEILINGS": "machine",
+    "LLM": "llm",
+    "POLICY_NAMES": "precision",
+    "BestLayout": "search",
+    "Ceilings": "ceilings",
+    "ContinuousBatching": "serving",
+    "Counts": "operations",
+    "Disaggregated": "serving",
+    "Generation": "serving",
+    "Layout": "layout",
+    "LayoutOption": "search",
+    "Lengths": "lengths",
+    "Machine": "machine",
+    "MemoryUse": "memory",
+    "NotModelledError": "operations",
+    "Operation": "operations",
+    "OperationEstimate": "phases",
+    "OutOfMemoryError": "memory",
+    "PhaseEstimate": "phases",
+    "PrecisionPolicy": "precision",
+    "Product": "operations",
+    "ServingFront": "serving",
+    "Tile": "machine",
+    "UnsustainableLoadError": "serving",
+    "best_batch": "serving",
+    "best_layout": "search",
+    "continuous_batching": "serving",
+    "decode": "phases",
+    "decode_operations": "forward",
+    "disaggregated": "serving",
+    "generate": "serving",
+    "get_llm": "llm_catalog",
+    "kv_cache_bytes": "memory",
+    "layouts": "search",
+    "llm_names": "llm_catalog",
+    "load_llms": "llm_catalog",
+    "max_batch": "memory",
+    "memory_use": "memory",
+    "pareto_front": "serving",
+    "phase_time_s": "ceilings",
+    "policy": "precision",
+    "pools": "serving",
+    "prefill": "phases",
+    "prefill_operations": "forward",
+    "serving_front": "serving",
+    "sustainable_load": "serving",
+    "throughput_within": "serving",
+    "weight_bytes": "memory",
 }
+_ROOMS = ("formulas", "plot", "power", "quality", "serving")
 
 
 def __getattr__(name: str) -> Any:
-    if name in ("plot", "power", "quality", "serving"):
+    if name in _ROOMS:
         return import_module(f"roofline.{name}")
-    if name in _LATER:
-        return getattr(import_module(_LATER[name]), name)
-    raise AttributeError(f"module 'roofline' has no attribute {name!r}")
+    if name not in _HOME:
+        raise AttributeError(f"module 'roofline' has no attribute {name!r}")
+    value = getattr(import_module(f"roofline.{_HOME[name]}"), name)
+    globals()[name] = value  # found at once from now on
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

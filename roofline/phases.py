@@ -287,6 +287,24 @@ class PhaseEstimate:
         return memory_use(self.llm, self.precision, batch=self.batch, tokens=self._held, rows=rows, layout=split)
 
     @property
+    def memory_by_tier(self) -> dict[str, Array]:
+        """Weights and KV cache on each accelerator, in ``memory`` and, where offloaded, in ``second_tier`` [byte].
+
+        Examples
+        --------
+        >>> import hardware_specs as hs
+        >>> from roofline import get_llm
+        >>> d = decode(get_llm("llama-3.3-70b"), hs.get("gh200-96gb"), batch=8, context_tokens=4096, offload="auto")
+        >>> {tier: round(float(held) / 1e9, 1) for tier, held in d.memory_by_tier.items()}, str(d.bound)
+        ({'memory': 103.1, 'second_tier': 48.8}, 'second_tier')
+        """
+        use, away = self.memory, self.ceilings.offload
+        tiers = {"memory": (use.held - away * use.weights) * self._dies}
+        if np.any(np.asarray(away) > 0):
+            tiers["second_tier"] = away * use.weights * self._dies
+        return tiers
+
+    @property
     def _held(self) -> Array | Lengths:
         """Tokens in the cache at the end of the phase, of unlike sequences each with its own."""
         gained = self.cached_tokens if self.phase == "prefill" else self.new_tokens
@@ -319,10 +337,10 @@ class PhaseEstimate:
         """
         if self.machine.memory_bytes is None:
             raise ValueError(f"{self.machine.name} gives no memory_bytes, so whether the model fits is unknown")
-        use, away = self.memory, self.ceilings.offload
-        fits = use.held - away * use.weights <= self.machine.memory_bytes
-        if self.machine.second_tier_bytes is not None:
-            fits = fits & (away * use.weights <= self.machine.second_tier_bytes)
+        tiers = self.memory_by_tier
+        fits = tiers["memory"] <= self.machine.memory_bytes * self._dies
+        if "second_tier" in tiers and self.machine.second_tier_bytes is not None:
+            fits = fits & (tiers["second_tier"] <= self.machine.second_tier_bytes * self._dies)
         return fits
 
     def require_fit(self) -> None:
