@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from roofline.llm_catalog import get_llm, llm_names, load_llms
     from roofline.machine import CEILINGS, Machine, Tile
     from roofline.memory import MemoryUse, OutOfMemoryError, kv_cache_bytes, max_batch, memory_use, weight_bytes
-    from roofline.operations import Counts, NotModelledError, Operation, Product
+    from roofline.operations import Counts, Operation, Product
     from roofline.phases import OperationEstimate, PhaseEstimate, decode, prefill
     from roofline.precision import POLICY_NAMES, PrecisionPolicy, policy
     from roofline.search import BestLayout, LayoutOption, best_layout, layouts
@@ -58,7 +58,6 @@ __all__ = [
     "Lengths",
     "Machine",
     "MemoryUse",
-    "NotModelledError",
     "Operation",
     "OperationEstimate",
     "OutOfMemoryError",
@@ -116,7 +115,6 @@ _HOME = {
     "Lengths": "lengths",
     "Machine": "machine",
     "MemoryUse": "memory",
-    "NotModelledError": "operations",
     "Operation": "operations",
     "OperationEstimate": "phases",
     "OutOfMemoryError": "memory",

@@ -18,7 +18,7 @@ import numpy as np
 from hardware_specs import number_format
 from roofline import formulas
 from roofline._arrays import Array, maximum, minimum
-from roofline._validation import choice, count
+from roofline._validation import choice, count, number
 from roofline.machine import CEILINGS, Machine
 from roofline.operations import Operation, Product
 
@@ -49,7 +49,8 @@ class Ceilings:
     Raises
     ------
     ValueError
-        Another geometry, a ceiling that there is not, or both `matrix` and `memory` off, which would leave no bound.
+        Another geometry, a share outside 0 to 1, a ceiling that there is not, or both `matrix` and `memory` off, which
+        would leave no bound.
 
     Examples
     --------
@@ -69,6 +70,8 @@ class Ceilings:
         if {"matrix", "memory"} <= set(off):
             raise ValueError(f"without = {off!r} is not accepted: one of 'matrix' and 'memory' must stay")
         object.__setattr__(self, "without", off)
+        if not (type(self.offload) in (int, float) and 0 <= self.offload <= 1):
+            object.__setattr__(self, "offload", number("offload", self.offload, at_least=0, at_most=1))
 
 
 _ALL = Ceilings()
@@ -226,7 +229,7 @@ def phase_time_s(
 
 def total(times: Iterable[Array]) -> Array:
     """Sum times, the small arrays first, so that only one sum has the full shape [s]."""
-    return reduce(add, sorted(times, key=np.size))
+    return reduce(add, sorted(times, key=np.size) or [0.0])
 
 
 def overlapped_communication(operations: Iterable[Operation], time_of: Callable[[Operation], Array]) -> Array:
@@ -297,6 +300,9 @@ def _lacking(operation: Operation, machine: Machine, ceilings: Ceilings) -> Iter
             yield "link", "link_bytes_per_s"
         if machine.link_latency_s is None:
             yield "latency", "link_latency_s"
+    offloaded = not _is_zero(ceilings.offload) and _touches(operation, "weight_bytes")
+    if offloaded and machine.second_tier_bytes_per_s is None:
+        yield "second_tier", "second_tier_bytes_per_s"
     on_chip = _touches(operation, "on_chip_bytes")
     if on_chip and machine.on_chip_bytes_per_s is None:
         yield "on_chip", "on_chip_bytes_per_s"
@@ -330,7 +336,7 @@ def _times(
 
     if operation.kind == "collective":
         if machine.link_bytes_per_s is not None:
-            share = machine.link_share(operation.group) if operation.pattern != "send" else 1.0
+            share = machine.link_share(operation.group)
             sent = _product(busiest, fixed.link_bytes), _product(busiest, each.link_bytes)
             put("link", *sent, machine.link_bytes_per_s * share)
         if machine.link_latency_s is not None and "latency" not in off:
@@ -483,7 +489,7 @@ def sum_by_ceiling(times: Iterable[Mapping[str, Array]]) -> dict[str, Array]:
 
 
 def slowest_ceiling(times: Mapping[str, Array]) -> Array:
-    """Name the ceiling of the largest time, element by element; the first named wins a tie.
+    """Name the ceiling of the largest time, element by element; the first named wins a tie, and of none it is ``none``.
 
     Parameters
     ----------
@@ -500,5 +506,7 @@ def slowest_ceiling(times: Mapping[str, Array]) -> Array:
     >>> slowest_ceiling({"matrix": np.array([1.0, 3.0]), "memory": 2.0})
     array(['memory', 'matrix'], dtype='<U6')
     """
+    if not times:
+        return np.asarray("none")
     stacked = np.stack(np.broadcast_arrays(*(np.asarray(time_s) for time_s in times.values())))
     return np.asarray(list(times))[stacked.argmax(axis=0)]

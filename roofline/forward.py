@@ -242,21 +242,27 @@ class _Pass:
         self.copies = minimum(self.sequences, data) if data > 1 else 1
         share = _ceil(self.sequences / data) if data > 1 else self.sequences
         uneven = share * data / self.sequences if data > 1 else 1.0
-        # A pipeline works on as many micro-batches at once as it has stages. In decode each sequence waits for its
-        # token before the next step, so that is all; a prefill can cut finer, and fills and drains the pipeline once.
+        # In decode a pipeline works on as many micro-batches as it has stages: each sequence waits for its token before
+        # the next step. A prefill can be cut into chunks as small as a row, so that only the first of them sees every
+        # stage empty but its own; it waits for the weights of each stage, which then serve the other chunks too.
         self.micro_batches: Array = 1
+        self.passes: Array = 1
         idle: Array = 1.0
+        weights_idle: Array = 1.0
         if stages > 1:
-            count = minimum(share, stages if self.absorbed else 4 * stages)
             longest = _ceil(self.llm.layers / stages) / self.llm.layers  # of the stages, as a share of all layers
-            waiting = maximum(1.0, count * longest) if self.absorbed else 1 + (count - 1) * longest
-            idle = waiting * stages / count
-            self.micro_batches = count
-        self.idle = idle
+            if self.absorbed:
+                self.micro_batches = minimum(share, stages)
+                self.passes = maximum(1.0, self.micro_batches * longest)
+                idle = weights_idle = self.passes * stages / self.micro_batches
+            else:
+                chunks = share * self.rows_each
+                idle = (1 + (chunks - 1) * longest) * stages / chunks
+                weights_idle = float(stages)
+        self.idle, self.weights_idle = idle, weights_idle
         self.imbalance = uneven * idle
-        self.weight_imbalance = (data / self.copies if data > 1 else 1.0) * idle
+        self.weight_imbalance = (data / self.copies if data > 1 else 1.0) * weights_idle
         self.weight_reads = self.copies * self.micro_batches
-        self.passes = self.micro_batches / stages * idle if stages > 1 else 1
         self.share = share
 
     def __iter__(self) -> Iterator[Operation]:
@@ -478,9 +484,10 @@ class _Pass:
             n = layout.expert
             busiest = formulas.load_imbalance(assignments=together * k, devices=n)
             if self.skew:
-                busiest = maximum(busiest, n * formulas.busiest_share(probabilities=chosen, devices=n))
+                share = formulas.busiest_share(probabilities=chosen, devices=n, placement="random")
+                busiest = maximum(busiest, n * share)
             imbalance = self.idle * busiest
-            weight_imbalance = self.idle * formulas.distinct_imbalance(
+            weight_imbalance = self.weights_idle * formulas.distinct_imbalance(
                 distinct=distinct, experts=moe.experts, devices=n
             )
         options: dict[str, Any] = {
@@ -500,7 +507,7 @@ class _Pass:
             **options,
         )
         # Each token adds up its experts' outputs, weighted, and the residual.
-        adds = _Between("residual", formulas.residual_flops(width=2 * h), 0, 2 * h, h / k)
+        adds = _Between("residual", formulas.residual_flops(width=2 * h), 0, h + h / k, h / k)
         yield from self._product(
             "experts_down", group.count, k=width, n=h, shard="whole" if whole else "rows", after=(adds,), **options
         )
@@ -601,14 +608,24 @@ class _Pass:
         """Yield one small product per head: the latent's expansion, absorbed into queries or outputs."""
         heads, precision = self.llm.heads, self.precision
         flops = float(layers * heads * formulas.gemm_flops(m=1, k=k, n=n))
+        weights = layers * heads * k * n
+        quantised = formulas.quantise_flops(elements=k) if _widens(precision.activations, precision.output) else 0.0
+        converted = formulas.dequantise_flops(elements=weights) if _widens(precision.weights, precision.compute) else 0
         yield Operation(
             name=name,
             kind="linear",
             layers=layers,
             precision=precision.compute,
             work=self.rows,
-            each=Counts(flops=flops, **self._activations(layers * heads * (k + n) * _bytes(precision.output))),
-            fixed=Counts(weight_bytes=layers * heads * k * n * _bytes(precision.weights) * self.weight_reads),
+            each=Counts(
+                flops=flops,
+                vector_flops=float(layers * heads * quantised),
+                **self._activations(layers * heads * (k + n) * _bytes(precision.output)),
+            ),
+            fixed=Counts(
+                weight_bytes=weights * _bytes(precision.weights) * self.weight_reads,
+                vector_flops=converted * self.weight_reads if converted else 0.0,
+            ),
             products=(Product(m=self._of_one(self.rows), k=k, n=n, flops=flops),),
             launches=layers * self.passes if self._starts("linear", name) else 0,
             imbalance=self.imbalance,

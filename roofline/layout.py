@@ -176,8 +176,8 @@ def layout_of(
         tensor, data = sizes.get("tensor_parallel", 1), sizes.get("data_parallel", 1)
         if expert not in (1, tensor * data):
             raise ValueError(
-                f"expert_parallel = {expert} is not accepted: give 1, or tensor_parallel · data_parallel = "
-                f"{tensor * data}, so that every device holds whole experts"
+                f"expert_parallel = {expert} is not accepted: it must be 1 or equal tensor_parallel · data_parallel, "
+                f"which is {tensor * data} here; with data_parallel = {expert} every device holds whole experts"
             )
         layout = Layout(tensor=tensor, pipeline=sizes.get("pipeline_parallel", 1), expert=expert, data=data)
     elif any(size != 1 for size in sizes.values()):
@@ -193,7 +193,9 @@ def layout_of(
     if domain is not None and together > domain:
         name = "tensor_parallel" if layout.tensor >= layout.expert else "expert_parallel"
         raise ValueError(
-            f"{name} = {together} is not accepted: the {kind}domain of {accelerator.name} has {domain} devices"
+            f"{name} = {together} is not accepted: the {kind}domain of {accelerator.name} has {domain} devices; for a "
+            "network beyond it, give its rates: rl.Machine.of(accelerator).replace(link_domain=…, link_bytes_per_s=…, "
+            "link_latency_s=…)"
         )
     return layout
 

@@ -14,7 +14,7 @@ import numpy as np
 from hardware_specs import Accelerator, UnsupportedFormatError, number_format
 from roofline import formulas
 from roofline._arrays import Array
-from roofline._validation import choice, number
+from roofline._validation import choice, count, number
 from roofline.precision import POLICY_NAMES, PrecisionPolicy, policy
 
 if TYPE_CHECKING:
@@ -194,7 +194,21 @@ class Machine:
         object.__setattr__(self, "efficiency", MappingProxyType(efficiency))
         object.__setattr__(self, "overhead_s", _rate("overhead_s", self.overhead_s, at_least=0.0))
         if self.tile is not None:
-            object.__setattr__(self, "tile", Tile(*self.tile))
+            tile = Tile(*self.tile)
+            for edge, size in zip(("tile.thin", "tile.wide", "tile.k_bytes"), tile, strict=True):
+                if size is not None:
+                    _rate(edge, size)
+            object.__setattr__(self, "tile", tile)
+        for name in ("units", "clock_hz", "operand_bytes_per_clock"):
+            if getattr(self, name) is not None:
+                _rate(name, getattr(self, name))
+        for shape in self.output_tiles:
+            for size in shape:
+                count("output_tiles", size)
+        if self.link_domain is not None:
+            object.__setattr__(self, "link_domain", count("link_domain", self.link_domain))
+        if not isinstance(self.vector_overlaps, bool):
+            raise ValueError(f"vector_overlaps = {self.vector_overlaps!r} is not accepted: give True or False")
         if self.link_topology is not None:
             choice("link_topology", self.link_topology, TOPOLOGIES)
 

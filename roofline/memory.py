@@ -18,7 +18,7 @@ from roofline._arrays import Array, minimum
 from roofline._validation import number
 from roofline.ceilings import Ceilings, phase_time_s
 from roofline.forward import decode_operations
-from roofline.layout import Layout, layout_of, over_dies
+from roofline.layout import Layout, layout_of, over_dies, require_divisible
 from roofline.lengths import Lengths, average
 from roofline.machine import Machine, machine, require_records, runnable_policies
 from roofline.precision import PrecisionPolicy, policy
@@ -172,6 +172,9 @@ def memory_use(
     (9.08, 17.18, 4.2)
     """
     formats = policy(precision)
+    if not isinstance(layout, Layout):
+        raise ValueError(f"layout = {layout!r} is not accepted: give a Layout, such as Layout(tensor=8)")
+    require_divisible(llm, layout)
     sequences = number("batch", batch, at_least=0)
     held = tokens if isinstance(tokens, Lengths) else number("tokens", tokens, at_least=0)
     of_copy = np.ceil(sequences / layout.data)
@@ -252,6 +255,30 @@ def memory_warning(
         f"weights take {100 * share:.0f} % of the {label:g} GB on {accelerator.name}; above 80 % little is left for "
         "the KV cache (Brunetta IV-B): use a lower precision or more devices"
     )
+
+
+def compiled_batch(accelerator: Accelerator | Machine, layout: Layout) -> int | None:
+    """Largest batch that a machine's software is compiled for, over all copies of the model; ``None`` without a limit.
+
+    Parameters
+    ----------
+    accelerator : Accelerator or Machine
+        One device.
+    layout : Layout
+        Of accelerators.
+
+    References
+    ----------
+    Brunetta IV-C: CS-3 and SN40L run artifacts for batches of 1 to 8.
+
+    Examples
+    --------
+    >>> import hardware_specs as hs
+    >>> compiled_batch(hs.get("cs-3"), Layout(data=2)), compiled_batch(hs.get("h100-sxm"), Layout())
+    (16, None)
+    """
+    largest = accelerator.largest_batch if isinstance(accelerator, Accelerator) else None
+    return None if largest is None else largest * layout.data
 
 
 def max_batch(
@@ -337,9 +364,9 @@ def max_batch(
     if np.max(free) < 0:
         require_fit(llm, accelerator, formats, batch=0, tokens=0, layout=shared)
     batch = split.data * np.maximum(np.floor(free / one.kv_cache), 0)
-    largest = accelerator.largest_batch if isinstance(accelerator, Accelerator) else None
+    largest = compiled_batch(accelerator, shared)
     if largest is not None:
-        batch = np.minimum(batch, largest * split.data)
+        batch = np.minimum(batch, largest)
     if itl_s is None:
         return batch
     limit = number("itl_s", itl_s, above=0)
@@ -409,6 +436,7 @@ def require_fit(
     excess = needed(precision, layout, cases[0], cases[1], cases[3]) - cases[2]
     worst = int(np.argmax(excess))
     if excess.flat[worst] <= 0:
+        _require_second_tier(llm, accelerator, precision, layout, float(np.max(offload)))
         return
     sequences, held, available, away = (float(case.flat[worst]) for case in cases)
 
@@ -443,3 +471,22 @@ def require_fit(
         f"{accelerator.name} has {available / _GB:,.1f} GB. "
         f"What would fit: {'; '.join(options) or 'nothing that was tried'}."
     )
+
+
+def _require_second_tier(
+    llm: LLM, accelerator: Accelerator | Machine, precision: PrecisionPolicy, layout: Layout, offload: float
+) -> None:
+    """Refuse offloaded weights beyond the capacity of the second tier, where that is known."""
+    if offload == 0:
+        return
+    split = over_dies(layout, accelerator)
+    dies = accelerator.dies if isinstance(accelerator, Accelerator) else 1
+    available = Machine.of(accelerator, devices=split.joined).second_tier_bytes
+    away = offload * _weights_of_device(llm, precision, split)
+    if available is not None and away > np.min(available):
+        raise OutOfMemoryError(
+            f"{llm.name} in {precision.name} with {100 * offload:.4g} % of the weights offloaded needs "
+            f"{dies * away / _GB:,.1f} GB of the second tier of {accelerator.name}, which has "
+            f"{dies * float(np.min(available)) / _GB:,.1f} GB. What would fit: a smaller share, a lower precision, or "
+            "more devices."
+        )

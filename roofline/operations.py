@@ -19,10 +19,6 @@ from roofline._arrays import Array
 Kind = Literal["linear", "attention", "head", "elementwise", "collective"]
 
 
-class NotModelledError(ValueError):
-    """What was asked for is not modelled: an error instead of a wrong number."""
-
-
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Counts:
     """What an operation does, over all devices and all layers it stands for.

@@ -28,7 +28,7 @@ from roofline.forward import decode_operations, prefill_operations
 from roofline.layout import Layout, layout_of, over_dies
 from roofline.lengths import Lengths
 from roofline.machine import Machine, machine, require_records
-from roofline.memory import MemoryUse, memory_use, memory_warning, require_fit
+from roofline.memory import MemoryUse, compiled_batch, memory_use, memory_warning, require_fit
 from roofline.operations import Operation
 from roofline.precision import PrecisionPolicy, policy
 
@@ -106,26 +106,30 @@ class OperationEstimate:
 
     @property
     def intensity(self) -> Array:
-        """Operational intensity [FLOP/byte]; 0 where nothing is multiplied."""
-        return self.flops / self.bytes if self.operation.kind not in ("collective", "elementwise") else 0.0
+        """Operational intensity [FLOP/byte]; 0 where nothing is multiplied, or nothing crosses main memory."""
+        multiplies = self.operation.kind not in ("collective", "elementwise")
+        return self.flops / self.bytes if multiplies and np.all(np.asarray(self.bytes) > 0) else 0.0
 
     @property
     def matrix_utilisation(self) -> Array:
-        """Share of the matrix engine's peak that the shape of the products leaves: 1 without padding."""
-        if "matrix" not in self.ceiling_times_s:
+        """Share of the matrix engine's time that padding leaves to the products: 1 with ``geometry="none"``."""
+        times = self.ceiling_times_s
+        if "matrix" not in times:
             return 1.0
-        reached = self.machine.efficiency.get("matrix", 1.0) * self.machine.peak_flops(self.precision)
-        return self.flops / (self.devices * reached) / self.ceiling_times_s["matrix"]
+        plain = _replace(self.ceilings, geometry="none")
+        unpadded = ceiling_times_s(self.operation, self.machine, devices=self.devices, ceilings=plain)
+        return unpadded["matrix"] / times["matrix"]
 
     @property
     def tflops(self) -> Array:
-        """Achieved rate over all devices [TFLOP/s]."""
-        return self.flops / self.time_s / 1e12
+        """Achieved rate over all devices [TFLOP/s]; 0 where nothing is multiplied."""
+        multiplies = self.operation.kind not in ("collective", "elementwise")
+        return self.flops / self.time_s / 1e12 if multiplies else 0.0
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class PhaseEstimate:
-    """Ideal roofline of a phase. Attributes are computed when asked for.
+    """Roofline of a phase. Attributes are computed when asked for.
 
     Times, rates and bounds have the shape to which workload and machine broadcast; counts (``flops``, ``bytes``,
     ``memory_bytes``) depend on the workload alone and have its shape.
@@ -201,17 +205,22 @@ class PhaseEstimate:
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """What to mind: weights beyond Brunetta's 80 % of the memory, batches not compiled for, unknown ceilings."""
+        """What to mind: too little memory, batches not compiled for, assumptions that bind, unknown rates."""
         away = self.ceilings.offload
         full = memory_warning(self.llm, self.accelerator, self.precision, self.layout, offload=away)
-        largest = getattr(self.accelerator, "largest_batch", None)
+        over = f"does not fit in the memory of {self.machine.name}" if self._known_to_fit is False else ""
+        largest = compiled_batch(self.accelerator, self.layout)
         compiled = ""
-        if largest is not None and np.max(self.batch) > largest * self.layout.data:
-            compiled = (
-                f"batch {_span(self.batch)} is above {largest}, the largest that {self.machine.name} is compiled for"
+        if largest is not None and np.max(self.batch) > largest:
+            compiled = f"batch {_span(self.batch)} is above {largest}, the largest compiled for {self.machine.name}"
+        softmax = ""
+        if self.machine.vector_flops_per_exp is not None and np.any(np.asarray(self.bound) == "vector"):
+            cost = f"{_span(self.machine.vector_flops_per_exp)} FLOPs each, an assumption"
+            softmax = (
+                f"exponentials bound {self.machine.name}: its vector units take {cost} (Machine.vector_flops_per_exp)"
             )
         absent = [f"no {name} ceiling: {reason}" for name, reason in self.unknown.items()]
-        return tuple(text for text in (full, compiled, *absent) if text)
+        return tuple(text for text in (over, full, compiled, softmax, *absent) if text)
 
     @cached_property
     def shape(self) -> tuple[int, ...]:
@@ -313,11 +322,6 @@ class PhaseEstimate:
         return self.lengths.longer(float(gained))
 
     @property
-    def tokens_held(self) -> Array:
-        """Tokens of each sequence in the cache at the end of the phase; of unlike sequences, the mean [token]."""
-        return self.tokens + (self.cached_tokens if self.phase == "prefill" else self.new_tokens)
-
-    @property
     def memory_bytes(self) -> Array:
         """Weights and KV cache on each accelerator at the end of the phase [byte]."""
         return self.memory.held * self._dies
@@ -342,6 +346,11 @@ class PhaseEstimate:
         if "second_tier" in tiers and self.machine.second_tier_bytes is not None:
             fits = fits & (tiers["second_tier"] <= self.machine.second_tier_bytes * self._dies)
         return fits
+
+    @property
+    def _known_to_fit(self) -> bool | None:
+        """Whether every point fits; ``None`` where the capacity is unknown."""
+        return None if self.machine.memory_bytes is None else bool(np.all(self.fits))
 
     def require_fit(self) -> None:
         """Refuse an estimate that does not fit in memory.
@@ -395,7 +404,8 @@ class PhaseEstimate:
         return (
             f"PhaseEstimate({self.kind}: {self.workload}, on {self.devices} × {self.machine.name}: "
             f"{_span(self.time_s * 1e3)} ms, {_span(self.tokens_per_s)} tokens/s, "
-            f"{'/'.join(sorted(set(np.ravel(self.bound).tolist())))} bound)"
+            f"{'/'.join(sorted(set(np.ravel(self.bound).tolist())))} bound"
+            f"{', does NOT fit in memory' if self._known_to_fit is False else ''})"
         )
 
     def _repr_html_(self) -> str:
@@ -408,7 +418,10 @@ class PhaseEstimate:
         return (
             f"<p><b>{self.kind}</b>: {self.workload}, on {self.devices} × {self.machine.name}<br>"
             f"{_span(self.time_s * 1e3)} ms, {_span(self.tokens_per_s)} tokens/s, "
-            f"MFU {_span(self.mfu * 100)} %</p><table><tr><th>operation</th><th>layers</th><th>precision</th>"
+            f"MFU {_span(self.mfu * 100)} %"
+            f"MFU {_span(self.mfu * 100)} %"
+            f"{', does NOT fit in memory' if self._known_to_fit is False else ''}</p>"
+            "<table><tr><th>operation</th><th>layers</th><th>precision</th>"
             f"<th>time [µs]</th><th>bound</th></tr>{rows}</table>"
         )
 
@@ -460,7 +473,8 @@ def prefill(
     layout : Layout, optional
         The same in one.
     routing_skew : float
-        Zipf exponent of the experts' popularity; 0 is uniform routing.
+        Zipf exponent of the experts' popularity; 0 is uniform routing. Fewer experts are then read, but of devices with
+        whole experts all wait for the one that holds the popular ones, placed by chance.
     fusion : {"fused", "none", "layer"}
         Element-wise work (norms, gates, residuals) fused into the products beside it; operations of its own that read
         and write main memory; or every layer one kernel whose activations stay on the chip, as on dataflow machines.
@@ -582,13 +596,14 @@ def decode(
     overlap : {"operation", "communication", "perfect"}
         What hides behind what. Within each operation its ceilings overlap and operations follow one another; the
         messages between devices hide behind the other operations too; or every ceiling of the whole phase overlaps, the
-        classic roofline. Neither of the two is ever slower.
+        classic roofline, whatever the machine can overlap in fact. Neither of the two is ever slower.
     tensor_parallel, pipeline_parallel, expert_parallel, data_parallel : int
         How devices share the model, see :class:`roofline.Layout`.
     layout : Layout, optional
         The same in one.
     routing_skew : float
-        Zipf exponent of the experts' popularity; 0 is uniform routing.
+        Zipf exponent of the experts' popularity; 0 is uniform routing. Fewer experts are then read, but of devices with
+        whole experts all wait for the one that holds the popular ones, placed by chance.
     fusion : {"fused", "none", "layer"}
         Element-wise work (norms, gates, residuals) fused into the products beside it; operations of its own that read
         and write main memory; or every layer one kernel whose activations stay on the chip, as on dataflow machines.

@@ -92,7 +92,7 @@ def _parser() -> argparse.ArgumentParser:
         commands,
         "llms",
         "the catalogue of language models",
-        description="List the models, or show the architecture of some. Phases are modelled for those marked `yes`.",
+        description="List the models, or show the architecture of some.",
         examples="  tco llms\n  tco llms llama-3.1-8b",
         run=_llms,
     )

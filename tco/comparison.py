@@ -203,11 +203,25 @@ def _refuse_unlike(left: Any, right: Any) -> None:
         ("phases", "phase", "whole generations"),
         ("kinds of estimate", "kind", None),
         ("logits", "logits", None),
-        ("overlaps", "overlap", None),
     ):
         of_a, of_b = getattr(left, field, otherwise), getattr(right, field, otherwise)
         if of_a != of_b:
             raise ValueError(f"a and b are of unlike {what}: {of_a} against {of_b}; compare like with like")
+    for ours, theirs in zip(_phases(left), _phases(right), strict=True):
+        for what, field in (
+            ("new tokens a step", "new_tokens"),
+            ("cached tokens", "cached_tokens"),
+            ("lengths", "lengths"),
+        ):
+            if np.any(getattr(ours, field) != getattr(theirs, field)):
+                raise ValueError(f"a and b have unlike workloads: {what} differ; compare like with like")
+        for what, of_a, of_b in (
+            ("overlaps", ours.overlap, theirs.overlap),
+            ("geometries", ours.ceilings.geometry, theirs.ceilings.geometry),
+            ("ceilings", ours.ceilings.without or "all", theirs.ceilings.without or "all"),
+        ):
+            if of_a != of_b:
+                raise ValueError(f"a and b are of unlike {what}: {of_a} against {of_b}; compare like with like")
     if left.llm != right.llm:
         of_a, of_b = left.llm.name, right.llm.name
         detail = f"{of_a} against {of_b}" if of_a != of_b else f"two versions of {of_a}"
@@ -217,6 +231,12 @@ def _refuse_unlike(left: Any, right: Any) -> None:
     for unit, field in named.get(str(phase), {"prompt": "prompt_tokens", "output": "output_tokens"}).items():
         if np.any(getattr(left, field) != getattr(right, field)):
             raise ValueError(f"a and b have unlike workloads: {unit} tokens differ; compare like with like")
+
+
+def _phases(estimate: Any) -> tuple[Any, ...]:
+    """Return the phases of a generation, or the one that a phase estimate is."""
+    found = (getattr(estimate, "prefill", None), getattr(estimate, "last_step", None))
+    return tuple(phase for phase in found if phase is not None) or (estimate,)
 
 
 def _none_if_nan(value: Any) -> Array | None:

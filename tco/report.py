@@ -8,9 +8,10 @@ from typing import Any
 
 from hardware_specs import Accelerator, Price, Rent, Server
 from hardware_specs._base import IDENTITY_FIELDS, SourcedSpec, leaves
-from roofline import LLM, PhaseEstimate
+from roofline import LLM, PhaseEstimate, power
 from tco.comparison import Comparison
 from tco.defaults import Assumption, price_from_chips
+from tco.deployment import is_modelled
 from tco.surface import Surface
 
 WIDTH = 100
@@ -87,6 +88,11 @@ def cautions(result: Comparison, *, reveal: bool = False) -> list[str]:
         Whether private costs are shown anyway.
     """
     notes = []
+    now = float(result.ratio)
+
+    def turned(ratio: float) -> str:
+        return f"{ratio:.3f}" + (", which turns the verdict" if (ratio < 1) != (now < 1) else "")
+
     prices = (result.a.price, result.b.price)
     if prices[0].basis != prices[1].basis and not any(price.private for price in prices):
         kinds = [
@@ -94,15 +100,27 @@ def cautions(result: Comparison, *, reveal: bool = False) -> list[str]:
         ]
         note = f"server prices are of unlike kinds: {kinds[0]}, {kinds[1]}"
         alike = [price_from_chips(side.server, side.accelerator) for side in (result.a, result.b)]
-        if alike[0] is not None and alike[1] is not None:
+        if alike[0] is not None and alike[1] is not None and any(price.origin != "derived" for price in prices):
             ratio = float(result.ratio_at(price_a_usd=alike[0].value, price_b_usd=alike[1].value))
-            note += f"; with both from what the chips cost, the TCO ratio is {ratio:.3f}"
+            note += f"; with both from what the chips cost, the TCO ratio is {turned(ratio)}"
         notes.append(note)
     for price, end in ((prices[0], {"price_a_usd": prices[0].high}), (prices[1], {"price_b_usd": prices[1].high})):
         if price.high is not None and not price.private:
             ratio = float(result.ratio_at(**end))
-            notes.append(f"{price.name} is the low end of a range; at the high end the TCO ratio is {ratio:.3f}")
-    modelled = [isinstance(side.throughput, PhaseEstimate) for side in (result.a, result.b)]
+            notes.append(f"{price.name} is the low end of a range; at the high end the TCO ratio is {turned(ratio)}")
+    losses = [_lost_to_the_tdp(side.throughput) for side in (result.a, result.b)]
+    if any(losses):
+        named = [
+            f"{loss:.0%} of {side.server.accelerator}'s throughput"
+            for loss, side in zip(losses, (result.a, result.b), strict=True)
+            if loss
+        ]
+        ratio = now * (1 - losses[1]) / (1 - losses[0])
+        notes.append(
+            f"the power model sees the TDP cost {' and '.join(named)} (docs/power.md); "
+            f"the TCO ratio is then {turned(ratio)}"
+        )
+    modelled = [is_modelled(side.throughput) for side in (result.a, result.b)]
     if any(modelled) and not all(modelled):
         notes.append("one throughput is modelled and one a plain number: make sure that both count the same tokens")
     for side in (result.a, result.b):
@@ -114,6 +132,17 @@ def cautions(result: Comparison, *, reveal: bool = False) -> list[str]:
             "figures, come close to private ones"
         )
     return notes
+
+
+def _lost_to_the_tdp(throughput: Any) -> float:
+    """Share of a phase's throughput that its machine loses at its TDP; 0 below 1 %, or where its power is not known."""
+    if not isinstance(throughput, PhaseEstimate):
+        return 0.0
+    try:
+        loss = float(power.estimate(throughput).loss)
+    except ValueError:
+        return 0.0
+    return loss if loss >= 0.01 else 0.0
 
 
 def workload(result: Comparison) -> str:
@@ -345,11 +374,11 @@ def hardware(machines: Iterable[Accelerator], servers: Iterable[Server]) -> str:
 
 
 def llms(models: Iterable[LLM]) -> str:
-    """List models with their size, their shape and whether their phases are modelled."""
+    """List models with their size, their shape and what is special about them."""
     rows = [
         [
             model.key,
-            _modelled(model),
+            _kind(model),
             f"{model.parameters / 1e9:,.2f}",
             f"{model.active_parameters / 1e9:,.2f}",
             str(model.layers),
@@ -360,17 +389,21 @@ def llms(models: Iterable[LLM]) -> str:
         ]
         for model in models
     ]
-    header = ["model", "modelled", "10⁹ params", "active", "layers", "hidden", "heads", "KV KiB/token", "context"]
+    header = ["model", "kind", "10⁹ params", "active", "layers", "hidden", "heads", "KV KiB/token", "context"]
     return table(rows, header=header, left=2) + (
         "\n\nKV cache in 16 bits. `tco llms NAME` shows the architecture, with sources."
     )
 
 
-def _modelled(model: LLM) -> str:
-    if model.moe is not None or model.mla is not None:
-        return "not yet"
-    window = model.sliding_window.window if model.sliding_window is not None else model.max_context
-    return f"to {window:,}" if window < model.max_context else "yes"
+def _kind(model: LLM) -> str:
+    """Say in a word or two what departs from a dense model with grouped-query attention."""
+    words = [
+        "experts" if model.moe is not None else "",
+        "latent attention" if model.mla is not None else "",
+        "windows" if any(group.window for group in model.layer_groups) else "",
+        "unlike layers" if model.blocks is not None else "",
+    ]
+    return ", ".join(word for word in words if word) or "dense"
 
 
 def spec(entry: SourcedSpec) -> str:

@@ -269,11 +269,12 @@ def device_shares(
 
 
 def busiest_share(
-    *, probabilities: Array, devices: int, placement: Literal["balanced", "contiguous"] = "balanced"
+    *, probabilities: Array, devices: int, placement: Literal["balanced", "contiguous", "random"] = "balanced"
 ) -> float:
     """Share of the routed load on the busiest device, on average over many tokens.
 
-    Parameters are those of :func:`device_shares`.
+    Parameters are those of :func:`device_shares`; ``random`` is the mean over placements that know nothing of
+    popularity, of 500 shuffles, within 1 % of the expected value.
 
     Returns
     -------
@@ -287,8 +288,22 @@ def busiest_share(
     1.52
     >>> round(8 * busiest_share(probabilities=skewed, devices=8, placement="contiguous"), 2)
     4.76
+    >>> round(8 * busiest_share(probabilities=skewed, devices=8, placement="random"), 1)
+    1.9
     """
+    if placement == "random":
+        return _busiest_at_random(tuple(np.asarray(probabilities, dtype=np.float64).tolist()), int(devices))
     return float(device_shares(probabilities=probabilities, devices=devices, placement=placement).max())
+
+
+@lru_cache(maxsize=64)
+def _busiest_at_random(probabilities: tuple[float, ...], devices: int) -> float:
+    shuffles = np.random.default_rng(0)
+    deals = (
+        device_shares(probabilities=shuffles.permutation(probabilities), devices=devices, placement="contiguous")
+        for _ in range(500)
+    )
+    return float(np.mean([deal.max() for deal in deals]))
 
 
 @lru_cache(maxsize=256)

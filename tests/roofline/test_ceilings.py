@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 import hardware_specs as hs
 import roofline as rl
 from roofline import formulas
-from roofline.ceilings import GEOMETRIES
+from roofline.ceilings import GEOMETRIES, unknown_ceilings
 
 H100, GAUDI2 = hs.get("h100-sxm"), hs.get("gaudi-2")
 LLAMA = rl.get_llm("llama-3.1-8b")
@@ -556,3 +556,90 @@ def test_a_batch_beyond_the_compiled_ones_is_warned_of():
     llm, cs3 = rl.get_llm("llama-3.1-8b"), hs.get("cs-3")
     assert any("above 8" in text for text in rl.decode(llm, cs3, batch=9, context_tokens=10).warnings)
     assert not any("above" in text for text in rl.decode(llm, cs3, batch=8, context_tokens=10).warnings)
+
+
+def test_offloaded_weights_never_vanish():
+    # property: an array-level step without a second tier names what is missing, and takes only shares from 0 to 1.
+    llm = rl.get_llm("llama-3.1-8b")
+    bare = rl.Machine(name="bare", flops_per_s={"bf16": 1e15}, memory_bytes_per_s=1e12)
+    step = rl.decode_operations(llm, batch=1.0, context_tokens=10.0, precision=rl.policy("bf16"))
+    away = rl.Ceilings(offload=1.0)
+    assert "second_tier" in unknown_ceilings(step, bare, ceilings=away)
+    for share in (5.0, float("nan"), -0.1):
+        with pytest.raises(ValueError, match="offload"):
+            rl.Ceilings(offload=share)
+
+
+def test_the_second_tier_is_finite():
+    # hand: 16 GB of weights do not go into 5 GB and 1 GB, whichever door is taken.
+    llm = rl.get_llm("llama-3.1-8b")
+    small = rl.Machine(
+        name="small",
+        flops_per_s={"bf16": 1e15},
+        memory_bytes_per_s=1e12,
+        memory_bytes=5e9,
+        second_tier_bytes=1e9,
+        second_tier_bytes_per_s=1e11,
+    )
+    d = rl.decode(llm, small, batch=1, context_tokens=10, offload="auto")
+    assert not d.fits
+    with pytest.raises(rl.OutOfMemoryError, match="second tier"):
+        d.require_fit()
+    assert "does NOT fit" in repr(d)
+
+
+@pytest.mark.parametrize("fusion", ["fused", "none", "layer"])
+@pytest.mark.parametrize("name", ["deepseek-r1", "mixtral-8x7b", "gemma-2-9b"])
+def test_nothing_infinite_leaves_an_operation(fusion, name):
+    # property: every figure of every operation is finite, collectives and switched-off ceilings included.
+    machine = rl.Machine.of(hs.get("h200-sxm"))
+    for without in ((), ("link", "latency"), ("vector", "special", "memory")):
+        p = rl.prefill(rl.get_llm(name), machine, prompt_tokens=64, tensor_parallel=2, fusion=fusion, without=without)
+        for operation in p.operations:
+            for field in ("intensity", "tflops", "time_s", "matrix_utilisation"):
+                assert np.isfinite(getattr(operation, field)), (operation.name, field)
+            assert str(operation.bound)
+        assert p._repr_html_()
+    assert rl.phase_time_s([], machine) == 0
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("tile", (8, float("nan"))),
+        ("tile", (0, 0)),
+        ("units", 0),
+        ("clock_hz", -1.0),
+        ("operand_bytes_per_clock", 0),
+        ("output_tiles", ((0, 0),)),
+        ("link_domain", 0),
+        ("vector_overlaps", "no"),
+    ],
+)
+def test_the_geometry_of_a_machine_is_checked(field, value):
+    # property: what decides a time is above 0 and finite, or refused by its name.
+    with pytest.raises(ValueError, match=field):
+        rl.Machine.of(hs.get("h100-sxm")).replace(**{field: value})
+
+
+def test_a_mesh_gives_a_pipeline_one_link():
+    # hand: an MI300X reaches one of seven peers over a seventh of its links.
+    d = rl.decode(rl.get_llm("llama-3.1-8b"), hs.get("mi300x"), batch=64, context_tokens=100, pipeline_parallel=2)
+    send = next(operation for operation in d.operations if operation.name == "send")
+    one_way = hs.get("mi300x").scale_up_bytes_per_s / 7
+    # 64 rows of 4096 BF16 numbers cross one boundary; the two micro-batches of 32 follow one another.
+    assert send.ceiling_times_s["link"] == pytest.approx(64 * 4096 * 2 / 2 / one_way, rel=1e-12)
+
+
+def test_unfused_experts_read_each_output_and_the_residual_once():
+    # hand: Mixtral, 64 rows: 2 expert outputs and the residual in, the sum out, of 4096 BF16 numbers, in 32 layers.
+    d = rl.decode(rl.get_llm("mixtral-8x7b"), hs.get("h200-sxm"), batch=64, context_tokens=10, fusion="none")
+    after_experts = [o for o in d.operations if o.name == "residual"][-1]
+    assert after_experts.bytes == 32 * 64 * 4096 * 2 * (2 + 1 + 1)
+
+
+def test_absorbed_weights_are_converted_too():
+    # hand: R1's 61 layers hold 128 heads of 128 × 512 weights each, all converted from FP8 once a step.
+    d = rl.decode(rl.get_llm("deepseek-r1"), hs.get("h200-sxm"), batch=1, context_tokens=10, precision="w8a16")
+    absorbed = sum(float(o.operation.fixed.vector_flops) for o in d.operations if o.name == "absorb_k")
+    assert absorbed == 61 * 128 * 128 * 512

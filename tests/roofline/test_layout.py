@@ -196,14 +196,30 @@ def test_a_pipeline_sends_each_row_over_each_boundary():
 
 @settings(deadline=None, max_examples=30)
 @given(st.sampled_from([2, 3, 4]), st.integers(1, 64), st.integers(1, 3000))
-def test_a_prefill_fills_and_drains_its_pipeline_once(stages, batch, prompt):
-    # property: one prompt gains nothing from stages; many approach the share of one stage, never more.
-    one = rl.prefill(LLAMA, FREE, batch=batch, prompt_tokens=prompt, geometry="none").time_s
-    many = rl.prefill(LLAMA, FREE, batch=batch, prompt_tokens=prompt, pipeline_parallel=stages, geometry="none").time_s
-    assert many >= one / stages / TINY
-    alone = rl.prefill(LLAMA, FREE, batch=1, prompt_tokens=prompt, geometry="none").time_s
-    filled = rl.prefill(LLAMA, FREE, batch=1, prompt_tokens=prompt, pipeline_parallel=stages, geometry="none").time_s
-    assert filled == pytest.approx(alone, rel=1e-9)
+def test_a_pipelined_prefill_waits_for_one_row_only(stages, batch, prompt):
+    # property: cut into rows, the work of a prefill nears the share of the longest stage, and never beats the mean
+    # one; the weights of all stages are read one after the other, and one row has to see every stage.
+    def seconds(n, b, tokens, without=()):
+        return rl.prefill(
+            LLAMA,
+            FREE,
+            batch=b,
+            prompt_tokens=tokens,
+            pipeline_parallel=n,
+            geometry="none",
+            logits="all",
+            without=without,
+        ).time_s
+
+    no_memory = ("memory", "on_chip")
+    longest = -(-32 // stages) / 32
+    rows = batch * prompt
+    share = (1 + (rows - 1) * longest) / rows
+    alone = seconds(1, batch, prompt, no_memory)
+    assert seconds(stages, batch, prompt, no_memory) == pytest.approx(alone * share, rel=1e-9)
+    assert share >= 1 / stages
+    assert seconds(stages, 1, 1) == pytest.approx(seconds(1, 1, 1), rel=1e-9)
+    assert seconds(stages, batch, prompt) >= seconds(stages, 1, 1) / TINY
 
 
 # --- tensor parallel

@@ -401,3 +401,33 @@ def test_the_examples_in_the_help_work(capsys, tmp_path, command):
         status, out, err = run(capsys, *example)
         assert (status, err) == (0, ""), example
         assert out
+
+
+def test_a_verdict_says_what_the_tdp_would_cost(capsys, tmp_path):
+    # sibling: a prefill draws more than an H100's TDP by the power model; with what is left the verdict is recomputed.
+    job = [
+        "compare",
+        "gaudi-2",
+        "h100-sxm",
+        "--llm",
+        "llama-3.1-8b",
+        "--phase",
+        "prefill",
+        "--out",
+        str(tmp_path / "a.png"),
+    ]
+    assert main(job) == 0
+    out = " ".join(capsys.readouterr().out.split())
+    llm = rl.get_llm("llama-3.1-8b")
+    p = rl.prefill(llm, hs.get("h100-sxm"), batch=1, prompt_tokens=2048, precision="fp8")
+    loss = float(rl.power.estimate(p).loss)
+    assert loss > 0.2
+    assert f"the power model sees the TDP cost {loss:.0%} of h100-sxm's throughput" in out
+
+
+def test_the_list_of_models_says_what_is_special_about_them(capsys):
+    # property: nothing is called unmodelled, since every model of the catalogue runs.
+    assert main(["llms"]) == 0
+    out = capsys.readouterr().out
+    assert "not yet" not in out
+    assert "latent attention" in next(line for line in out.splitlines() if line.startswith("deepseek-r1"))

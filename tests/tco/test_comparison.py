@@ -276,3 +276,25 @@ def test_whole_generations_compare_by_their_output_tokens():
     step = rl.decode(llm, hs.get("h100-sxm"), batch=16, context_tokens=512, precision="fp8")
     with pytest.raises(ValueError, match="whole generations against decode"):
         tco.compare(sides[0], tco.Deployment(hs.get_server("dgx-h100"), tco.Facility(), step))
+
+
+@pytest.mark.parametrize(
+    ("theirs", "message"),
+    [
+        ({"new_tokens": 4}, "new tokens a step differ"),
+        ({"without": "memory"}, "unlike ceilings"),
+        ({"geometry": "waves"}, "unlike geometries"),
+        ({"overlap": "perfect"}, "unlike overlaps"),
+        ({"context_tokens": rl.Lengths([1, 4095])}, "lengths differ"),
+    ],
+)
+def test_unlike_options_are_refused(theirs, message):
+    # property: a ratio of unlike things is no ratio, on the same machine at least.
+    llm, h100 = rl.get_llm("llama-3.1-8b"), hs.get("h100-sxm")
+    ours = {"batch": 8, "context_tokens": 2048}
+    sides = [
+        tco.Deployment(hs.get_server("dgx-h100"), tco.Facility(), rl.decode(llm, h100, **options))
+        for options in (ours, ours | theirs)
+    ]
+    with pytest.raises(ValueError, match=message):
+        tco.compare(*sides)
