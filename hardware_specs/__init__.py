@@ -29,15 +29,13 @@ if TYPE_CHECKING:
         server_names,
         standard_server,
     )
-    from hardware_specs.quantization import (
+    from hardware_specs.elements import (
         ELEMENT_FORMATS,
         ElementFormat,
-        ErrorStatistics,
-        Quantized,
         element_format,
-        quantize,
         stochastic_rounding_probability,
     )
+    from hardware_specs.quantization import ErrorStatistics, Quantized, quantize
 
 __all__ = [
     "ELEMENT_FORMATS",
@@ -78,32 +76,32 @@ __all__ = [
 ]
 
 # The loader and the emulation are imported when first asked for, so that `import tco` stays cheap.
-_OF_THE_CATALOG = {
-    "get",
-    "get_rack",
-    "get_server",
-    "is_shipped",
-    "load",
-    "load_servers",
-    "names",
-    "rack_names",
-    "server_names",
-    "standard_server",
-}
-_OF_QUANTIZATION = {
-    "ELEMENT_FORMATS",
-    "ElementFormat",
-    "ErrorStatistics",
-    "Quantized",
-    "element_format",
-    "quantize",
-    "stochastic_rounding_probability",
+_HOME = {
+    "ELEMENT_FORMATS": "elements",
+    "ElementFormat": "elements",
+    "ErrorStatistics": "quantization",
+    "Quantized": "quantization",
+    "element_format": "elements",
+    "get": "catalog",
+    "get_rack": "catalog",
+    "get_server": "catalog",
+    "is_shipped": "catalog",
+    "load": "catalog",
+    "load_servers": "catalog",
+    "names": "catalog",
+    "quantize": "quantization",
+    "rack_names": "catalog",
+    "server_names": "catalog",
+    "standard_server": "catalog",
+    "stochastic_rounding_probability": "elements",
 }
 
 
 def __getattr__(name: str) -> Any:
-    if name in _OF_THE_CATALOG:
-        return getattr(import_module("hardware_specs.catalog"), name)
-    if name in _OF_QUANTIZATION:
-        return getattr(import_module("hardware_specs.quantization"), name)
-    raise AttributeError(f"module 'hardware_specs' has no attribute {name!r}")
+    if name not in _HOME:
+        raise AttributeError(f"module 'hardware_specs' has no attribute {name!r}")
+    return getattr(import_module(f"hardware_specs.{_HOME[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -4,298 +4,47 @@
 it, with its error. The convention is ``x ≈ scale · code``: a code is a number of the format, and a scale belongs to the
 tensor, to a row, or to a block of elements.
 
-"FP8" is not one set of numbers. Kim III-B: the E4M3 of Gaudi 2 keeps IEEE's special values and ends at 240, seven
-magnitudes short of the 448 that NVIDIA's and Gaudi 3's reach; MI300X (FNUZ) ends at 240 too, with another bias.
-
 References
 ----------
-.. [1] Kim et al., arXiv:2502.01070, sections III-B, III-C and A-B (Eq. 9).
-.. [2] Micikevicius et al., *FP8 Formats for Deep Learning*, arXiv:2209.05433.
-.. [3] Open Compute Project, *OCP Microscaling Formats (MX) Specification*, v1.0, 2023.
-.. [4] NVIDIA, *Introducing NVFP4*, 2025.
-.. [5] Noune et al., *8-bit Numerical Formats for Deep Neural Networks*, arXiv:2206.02915: the FNUZ encodings.
-.. [6] DeepSeek-AI, *DeepSeek-V3 Technical Report*, arXiv:2412.19437: FP8 in blocks, 128×128 of weights and 1×128 of
+.. [1] Kim et al., arXiv:2502.01070, sections III-B and III-C.
+.. [2] Open Compute Project, *OCP Microscaling Formats (MX) Specification*, v1.0, 2023.
+.. [3] NVIDIA, *Introducing NVFP4*, 2025.
+.. [4] DeepSeek-AI, *DeepSeek-V3 Technical Report*, arXiv:2412.19437: FP8 in blocks, 128×128 of weights and 1×128 of
        activations.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
-from types import MappingProxyType
-from typing import Any, Literal, NamedTuple, TypeAlias
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hardware_specs.accelerator import Accelerator
-from hardware_specs.errors import UnknownNameError, UnknownValueError, UnsupportedFormatError, did_you_mean
+from hardware_specs.elements import ELEMENT_FORMATS, ElementFormat, Floats, element_format
+from hardware_specs.errors import UnknownValueError, UnsupportedFormatError
 from hardware_specs.formats import FORMATS
-
-Floats: TypeAlias = NDArray[np.floating[Any]]
-"""An array of 32-bit or 64-bit floats."""
-
-Special = Literal["ieee", "one nan", "fnuz", "none"]
-"""How a format spends codes on infinity, NaN and minus zero."""
 
 SCALINGS = ("none", "per-tensor", "power-of-two", "per-row", "per-column", "block", "mx", "nvfp4")
 """What a scale factor may belong to, and how it is chosen."""
 
-_TILE = 2**16
-"""Elements worked on at a time, so that what is in between stays in the cache."""
-
-
-# -- the formula -------------------------------------------------------------------------------------------------------
-
-
-def stochastic_rounding_probability(x: Any, down: Any, up: Any) -> Any:
-    """Probability that stochastic rounding takes the upper neighbour (Kim Eq. 9); nothing is validated.
-
-    Parameters
-    ----------
-    x : number or array
-        The value to round.
-    down, up : number or array
-        The neighbouring numbers of the format, ``down ≤ x ≤ up``; both are `x` where it is representable.
-
-    Returns
-    -------
-    number or array
-        ``(x − down)/(up − down)``; 0 at a representable `x`, which stays, where the printed form is 0/0.
-
-    References
-    ----------
-    Kim et al., arXiv:2502.01070, Eq. 9.
-
-    Examples
-    --------
-    >>> float(stochastic_rounding_probability(17.5, 16.0, 18.0))
-    0.75
-    >>> float(stochastic_rounding_probability(16.0, 16.0, 16.0))
-    0.0
-    """
-    gap = np.subtract(up, down)
-    return np.subtract(x, down) / np.where(gap == 0, 1.0, gap)
-
-
-# -- the formats -------------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class ElementFormat:
-    """The numbers that one element can be, without any scale.
-
-    A fixed-point format is the case of no exponent bits: all its numbers are subnormal, a constant step apart.
-
-    Attributes
-    ----------
-    name : str
-        Such as ``"e4m3"``.
-    exponent_bits, mantissa_bits : int
-        Width of the two fields [bit]; a sign bit comes on top.
-    bias : int
-        What the exponent field counts above.
-    max : float
-        Largest magnitude.
-    special : str
-        ``"ieee"``: the largest exponent is infinity and NaN; ``"one nan"``: one code for NaN; ``"fnuz"``: NaN in the
-        place of minus zero; ``"none"``: every code is a number.
-
-    Examples
-    --------
-    >>> e4m3 = ELEMENT_FORMATS["e4m3"]
-    >>> e4m3.max, e4m3.min_normal, e4m3.min_subnormal
-    (448.0, 0.015625, 0.001953125)
-    """
-
-    name: str
-    exponent_bits: int
-    mantissa_bits: int
-    bias: int
-    max: float
-    special: Special
-
-    @property
-    def bits(self) -> int:
-        """Bits of an element, the sign included [bit]."""
-        return 1 + self.exponent_bits + self.mantissa_bits
-
-    @property
-    def min_normal(self) -> float:
-        """The smallest normal magnitude; below it the numbers lie `min_subnormal` apart."""
-        return math.ldexp(1.0, 1 - self.bias)
-
-    @property
-    def min_subnormal(self) -> float:
-        """The smallest magnitude above zero."""
-        return math.ldexp(1.0, 1 - self.bias - self.mantissa_bits)
-
-    @property
-    def magnitudes(self) -> NDArray[np.float64]:
-        """All magnitudes from zero to `max`, ascending.
-
-        Examples
-        --------
-        >>> ELEMENT_FORMATS["e2m1"].magnitudes.tolist()
-        [0.0, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0]
-        >>> len(ELEMENT_FORMATS["e4m3"].magnitudes) - len(ELEMENT_FORMATS["e4m3-ieee"].magnitudes)  # Kim III-B
-        7
-        """
-        pattern = np.arange(2 ** (self.bits - 1))
-        exponent, fraction = pattern >> self.mantissa_bits, pattern & (2**self.mantissa_bits - 1)
-        significand = fraction + np.where(exponent > 0, 2**self.mantissa_bits, 0)
-        values = np.ldexp(significand.astype(np.float64), np.maximum(exponent, 1) - self.bias - self.mantissa_bits)
-        finite: NDArray[np.float64] = values[values <= self.max]
-        return finite
-
-    def encode(self, codes: Any) -> NDArray[np.unsignedinteger[Any]]:
-        """Return the bit patterns of numbers of the format, as its hardware stores them.
-
-        Parameters
-        ----------
-        codes : array-like
-            Numbers of the format, as in `Quantized.codes`; NaN where the format has it.
-
-        Returns
-        -------
-        array of uint8, or of uint16 for a 16-bit format
-            The pattern in the low bits; two's complement for an integer format.
-
-        Raises
-        ------
-        ValueError
-            For what is no number of the format.
-
-        Examples
-        --------
-        >>> [hex(pattern) for pattern in ELEMENT_FORMATS["e4m3"].encode([448.0, -1.0, float("nan")])]
-        ['0x7e', '0xb8', '0x7f']
-        """
-        codes = np.asarray(codes, dtype=np.float64)
-        nan = np.isnan(codes) & (self.special != "none")
-        magnitude = np.where(nan, 0.0, np.abs(codes))
-        if not (self._round(np.minimum(magnitude, self.max), None) == magnitude).all():
-            raise ValueError(f"codes holds what is no number of {self.name}: round it first, with quantize")
-        power = np.maximum(_power_of_two_below(magnitude), self.min_normal)
-        exponent, steps = np.frexp(power)[1] - 1, magnitude / power * 2**self.mantissa_bits
-        pattern = ((exponent + self.bias - 1) * 2**self.mantissa_bits + steps).astype(np.int64)
-        sign = np.int64(1 << (self.bits - 1))
-        if self.exponent_bits == 0:
-            pattern = np.where(codes < 0, 2 * sign - pattern, pattern)
-        else:
-            pattern = np.where(np.signbit(codes), pattern + sign, pattern)
-        if nan.any():
-            quiet = (2 ** (self.exponent_bits + 1) - 1) << max(self.mantissa_bits - 1, 0)
-            pattern = np.where(nan, {"ieee": quiet, "one nan": sign - 1, "fnuz": sign}[self.special], pattern)
-        patterns: NDArray[np.unsignedinteger[Any]] = pattern.astype(np.uint8 if self.bits <= 8 else np.uint16)
-        return patterns
-
-    def _round(self, ratio: Floats, rng: np.random.Generator | None) -> Floats:
-        """Return `ratio` rounded to this format's spacing as if its exponent had no upper end."""
-        spacing = _power_of_two_below(ratio)
-        np.maximum(spacing, self.min_normal, out=spacing)
-        spacing *= 2.0**-self.mantissa_bits
-        steps = ratio / spacing  # exact: the divisor is a power of two
-        if rng is None:
-            np.rint(steps, out=steps)  # ties to even
-        else:  # Kim Eq. 9, in steps: the neighbours are one apart, and the probability is the fraction above the lower
-            down = np.floor(steps)
-            steps = down + (rng.random(steps.shape) < steps - down)
-        steps *= spacing
-        if self.special == "fnuz" or self.exponent_bits == 0:
-            steps += 0.0  # there is no minus zero
-        return steps
-
-
-def _power_of_two_below(values: Floats) -> Floats:
-    """Return the largest power of two not above each magnitude, by keeping the exponent bits; 0 for subnormals."""
-    if values.dtype == np.float32:
-        return (values.view(np.int32) & np.int32(0x7F80_0000)).view(np.float32)
-    return (values.view(np.int64) & np.int64(0x7FF0_0000_0000_0000)).view(np.float64)
-
-
-ELEMENT_FORMATS: Mapping[str, ElementFormat] = MappingProxyType(
-    {
-        element.name: element
-        for element in (
-            ElementFormat("bf16", 8, 7, 127, 2.0**127 * (2 - 2**-7), "ieee"),
-            ElementFormat("fp16", 5, 10, 15, 65504.0, "ieee"),
-            ElementFormat("e4m3", 4, 3, 7, 448.0, "one nan"),  # OCP; NVIDIA, Gaudi 3
-            ElementFormat("e4m3-ieee", 4, 3, 7, 240.0, "ieee"),  # Gaudi 2
-            ElementFormat("e4m3-fnuz", 4, 3, 8, 240.0, "fnuz"),  # MI300X
-            ElementFormat("e5m2", 5, 2, 15, 57344.0, "ieee"),
-            ElementFormat("e5m2-fnuz", 5, 2, 16, 57344.0, "fnuz"),
-            ElementFormat("e3m2", 3, 2, 3, 28.0, "none"),
-            ElementFormat("e2m3", 2, 3, 1, 7.5, "none"),
-            ElementFormat("e2m1", 2, 1, 1, 6.0, "none"),
-            ElementFormat("int8", 0, 7, -6, 127.0, "none"),  # symmetric: -128 is left out
-            ElementFormat("int4", 0, 3, -2, 7.0, "none"),
-        )
-    }
-)
-"""The known element formats by name."""
-
 _MX_ELEMENTS = ("e4m3", "e5m2", "e3m2", "e2m3", "e2m1", "int8")
 """Element formats of the MX specification, Table 1."""
 
-# The library's own format names: (elements, scaling, block). MXFP6 may hold E3M2 as well; E2M3 is the finer one.
-_STORED: dict[str, tuple[str, str | None, tuple[int, int] | None]] = {
-    "fp8": ("e4m3", None, None),
-    "fp6": ("e2m3", None, None),
-    "fp4": ("e2m1", None, None),
-    "mxfp8": ("e4m3", "mx", None),
-    "mxfp6": ("e2m3", "mx", None),
-    "mxfp4": ("e2m1", "mx", None),
-    "nvfp4": ("e2m1", "nvfp4", None),
-    "int4-g128": ("int4", "block", (1, FORMATS["int4-g128"].group)),
+_PRESCRIBED: dict[str, tuple[str, tuple[int, int] | None]] = {
+    "mxfp8": ("mx", None),
+    "mxfp6": ("mx", None),
+    "mxfp4": ("mx", None),
+    "nvfp4": ("nvfp4", None),
+    "int4-g128": ("block", (1, FORMATS["int4-g128"].group)),
 }
+"""Scaling and block of the stored formats that come with their scales."""
 
-
-def element_format(name: str, *, accelerator: Accelerator | None = None) -> ElementFormat:
-    """Return the numbers that a format name stands for, on a machine where it is given.
-
-    Parameters
-    ----------
-    name : str
-        A name of `ELEMENT_FORMATS`, or ``"fp8"``, ``"fp6"``, ``"fp4"``; case does not matter.
-    accelerator : Accelerator, optional
-        ``"e4m3"`` and ``"e5m2"`` become the encoding of this machine (`Fp8Support.e4m3_max`).
-
-    Returns
-    -------
-    ElementFormat
-
-    Raises
-    ------
-    UnknownNameError
-        With close matches.
-    UnknownValueError
-        Where the machine's FP8 is not described.
-
-    References
-    ----------
-    Kim et al., arXiv:2502.01070, section III-B; AMD ROCm documentation for FNUZ.
-
-    Examples
-    --------
-    >>> import hardware_specs as hs
-    >>> [element_format("e4m3", accelerator=hs.get(name)).max for name in ("gaudi-2", "gaudi-3", "h100")]
-    [240.0, 448.0, 448.0]
-    """
-    lower = name.lower() if isinstance(name, str) else ""
-    key = _STORED[lower][0] if lower in _STORED else lower
-    if key not in ELEMENT_FORMATS:
-        known = (*ELEMENT_FORMATS, *_STORED)
-        hint = did_you_mean(lower, known) or f"; known: {', '.join(known)}"
-        raise UnknownNameError(f"unknown element format {name!r}{hint}")
-    if accelerator is not None and key in ("e4m3", "e5m2"):
-        short = accelerator.require("fp8.e4m3_max") == 240
-        if short and accelerator.vendor == "AMD":  # CDNA 3; its FNUZ encodings end at 240 as well
-            return ELEMENT_FORMATS[f"{key}-fnuz"]
-        if short and key == "e4m3":
-            return ELEMENT_FORMATS["e4m3-ieee"]  # E5M2 follows IEEE 754 on all devices, Kim III-B
-    return ELEMENT_FORMATS[key]
+_TILE = 2**16
+"""Elements worked on at a time, so that what is in between stays in the cache."""
 
 
 # -- what comes out ----------------------------------------------------------------------------------------------------
@@ -441,7 +190,7 @@ def quantize(
         A calibrated (static) scale in place of the tensor's own largest magnitude (Kim III-C), in the shape of
         `Quantized.scale` or one that broadcasts to it; for ``"nvfp4"`` the tensor's.
     rounding : {"nearest", "stochastic"}
-        Nearest, ties to even; or up with the probability of :func:`stochastic_rounding_probability`.
+        Nearest, ties to even; or up with the probability of :func:`hardware_specs.stochastic_rounding_probability`.
     rng : numpy.random.Generator, optional
         Source of chance; required for stochastic rounding.
     overflow : {"saturate", "nan"}
@@ -498,7 +247,7 @@ def quantize(
             here, there = (tile.rows, tile.columns), grid.spread(scales, tile)
             original = table[here]
             ratio = original / there
-            code = element._round(ratio, rng if rounding == "stochastic" else None)
+            code = element.rounded(ratio, rng)
             beyond = ~(np.abs(code) <= element.max)
             if beyond.any():
                 code[beyond] = np.nan if overflow == "nan" else np.copysign(element.max, ratio[beyond])
@@ -527,7 +276,7 @@ def _format(
 ) -> tuple[ElementFormat, str, tuple[int, int] | None]:
     """Return the elements, the scaling and the block shape that the arguments mean together."""
     element = element_format(fmt, accelerator=accelerator)
-    _, prescribed, prescribed_block = _STORED.get(fmt.lower(), ("", None, None))
+    prescribed, prescribed_block = _PRESCRIBED.get(fmt.lower(), (None, None))
     if prescribed is not None:
         if scaling not in (None, prescribed) or block is not None:
             raise ValueError(
@@ -762,7 +511,7 @@ def _nvfp4_scales(absmax: Floats, static: Floats | None) -> tuple[Floats, float]
     e2m1, e4m3 = ELEMENT_FORMATS["e2m1"], ELEMENT_FORMATS["e4m3"]
     if static is None:
         static = _absmax_scales(absmax.max(keepdims=True), e2m1.max * e4m3.max)
-    rounded = e4m3._round(absmax / e2m1.max / static, None)
+    rounded = e4m3.rounded(absmax / e2m1.max / static)
     blocks = np.where(absmax > 0, np.clip(rounded, e4m3.min_subnormal, e4m3.max), np.ones_like(absmax))
     return blocks * static, float(static[0, 0])
 

@@ -353,10 +353,12 @@ def max_batch(
         pipeline_parallel=pipeline_parallel,
         expert_parallel=expert_parallel,
         data_parallel=data_parallel,
+        linked=ceilings is None or "link" not in ceilings.without,
     )
     context = number("context_tokens", context_tokens, at_least=1, at_most=llm.max_context, whole=True)
     split = over_dies(shared, accelerator)
-    rates = machine(accelerator, formats, devices=split.joined)
+    off = ceilings is not None and "link" in ceilings.without
+    rates = machine(accelerator, formats, devices=1 if off else split.joined)
     if rates.memory_bytes is None:
         raise ValueError(f"{rates.name} gives no memory_bytes, which the largest batch needs")
     one = memory_use(llm, formats, batch=split.data, tokens=context + 1, layout=split)

@@ -13,8 +13,8 @@ from typing import NamedTuple
 class Printed(NamedTuple):
     """A figure or formula of a paper, as printed.
 
-    ``value`` is in the printed unit (20 for "20%", 24 for "24 kW"); a tuple is a range or a list, a string a formula.
-    ``place`` is the section or table that prints it, ``text`` the few characters there that hold it.
+    ``value`` is in the printed unit (20 for "20%", 24 for "24 kW"); a tuple is a range or a list, a string a formula or
+    a word. ``place`` is the section or table that prints it, ``text`` the few characters there that hold it.
     """
 
     value: float | str | tuple[float, ...]
@@ -168,19 +168,19 @@ KIM_TABLE_7 = {
 KIM_TEXT = {
     "servers of A": Printed("R_Th/N", "II-A", "RTh/N"),
     "crossover": Printed("s < h", "VI-A", "(s<hs<h)"),
-    "gaudi-2 bandwidth [TB/s]": Printed(2.4, "IV-D", "peak HBM bandwidth of 2.4 TB/s"),
-    "gaudi-2 fp8 peak [TFLOP/s]": Printed(865, "IV-D", "FP8 GEMM throughput of 865 TFLOPS"),
+    "gaudi-2 bandwidth [TB/s]": Printed(2.4, "IV-D", "bandwidth of 2.4 TB/s"),
+    "gaudi-2 fp8 peak [TFLOP/s]": Printed(865, "IV-D", "throughput of 865 TFLOPS"),
     "gaudi-2 ridge point [FLOP/byte]": Printed(360, "IV-D", "at least 360 FLOPs/byte"),
     "kv bound: g": Printed(4, "IV-D", "g=4g=4 running on a Gaudi 2"),
     "kv bound [TFLOP/s]": Printed(9.6, "IV-D", "=9.6 TFLOPS"),
-    "table 5 h100 peak [TFLOP/s]": Printed(1989.9, "Table V", "H100 has peak FP8 throughput of 1989.9 TFLOPS"),
+    "table 5 h100 peak [TFLOP/s]": Printed(1989.9, "Table V", "1989.9 TFLOPS"),
     "table 5 gaudi-2 peak [TFLOP/s]": Printed(865, "Table V", "Gaudi 2 has 865 TFLOPS"),
-    "gaudi-3 bf16 peak [TFLOP/s]": Printed(1678, "V-A", "peak BF16 GEMM throughput of 1678 TFLOPS"),
-    "fp8 gain, gaudi-2, Figure 5 [%]": Printed(50, "V-A", "in the Gaudi 2 are 50% or greater"),
-    "fp8 gain, nvidia, Figure 5 [%]": Printed(25, "V-A", "under 25% for the H100 and H200"),
-    "fp8 gain, gaudi-2, V-B [%]": Printed(65, "V-B", "FP8 improvement of over 65%"),
+    "gaudi-3 bf16 peak [TFLOP/s]": Printed(1678, "V-A", "throughput of 1678 TFLOPS"),
+    "fp8 gain, gaudi-2, Figure 5 [%]": Printed(50, "V-A", "50% or greater"),
+    "fp8 gain, nvidia, Figure 5 [%]": Printed(25, "V-A", "under 25% for the H100"),
+    "fp8 gain, gaudi-2, V-B [%]": Printed(65, "V-B", "improvement of over 65%"),
     "fp8 gain, nvidia, V-B [%]": Printed(25, "V-B", "gains of under 25%"),
-    "fp8 gain, gaudi-2, VII-A [%]": Printed(50, "VII-A", "nearly 50% higher throughput"),
+    "fp8 gain, gaudi-2, VII-A [%]": Printed(50, "VII-A", "nearly 50% higher"),
 }
 """Figures of Kim's running text and captions. Figures 4 and 5 and their captions stand in section V-A."""
 
@@ -220,13 +220,13 @@ BRUNETTA_TEXT = {
     "mi300x power, text [W]": Printed(700, "II-A", "192GB of HBM3 at 700W"),
     "gh200 dram, text [GB]": Printed(512, "II-A", "512GB of DRAM"),
     "sn40l ddr, text [GB]": Printed(768, "II-B", "768GB of DDR"),
-    "cs-3 sram per core, V [KB]": Printed(512, "V", "each core provides only 512 KB"),
+    "cs-3 sram per core, V [KB]": Printed(512, "V", "provides only 512 KB"),
     "cs-3 draw [W]": Printed(24200, "IV-C", "consumes about 24,200 W"),
     "cs-3 idle below draw [W]": Printed(4500, "IV-C", "only about 4,500 W lower"),
-    "sn40l draw [W]": Printed(5230, "IV-C", "consumes on average 5,230 W"),
-    "sn40l batches, III-C": Printed((1, 32), "III-C", "batch sizes ranging from 1 to 32"),
+    "sn40l draw [W]": Printed(5230, "IV-C", "average 5,230 W"),
+    "sn40l batches, III-C": Printed((1, 32), "III-C", "ranging from 1 to 32"),
     "sn40l batches, IV-C": Printed((1, 8), "IV-C", "batch sizes between 1 and 8"),
-    "sn40l power boundary, III-C": Printed("rack", "III-C", "PDU measurements for the entire rack"),
+    "sn40l power boundary, III-C": Printed("rack", "III-C", "for the entire rack"),
     "sn40l power boundary, IV-C": Printed("device", "IV-C", "RDU-level power measurements"),
     # Table II, a row each: the figure in question first
     "scout active [B]": Printed(17, "Table II", "109B 17B 48 GQA (40/8)"),
@@ -245,27 +245,25 @@ BRUNETTA_TEXT = {
     "qwen 72b, IV-B": Printed("qwen2-72b", "IV-B", "Qwen2 72B in bfloat16"),
     # the text on the same models
     "scout active, IV-B [B]": Printed(22, "IV-B", "only 22B active parameters"),
-    "r1 routed experts": Printed(256, "IV-B", "256 rooted experts plus one shared"),
+    "r1 routed experts": Printed(256, "IV-B", "256 rooted experts"),
     # IV-A
-    "hopper w8a8 throughput [%]": Printed((20, 38), "IV-A", "throughput increasing by 20–38%"),
+    "hopper w8a8 throughput [%]": Printed((20, 38), "IV-A", "increasing by 20–38%"),
     "hopper w8a8 energy efficiency [%]": Printed((34, 46), "IV-A", "energy efficiency by 34–46%"),
-    "hopper w8a8 in the box [%]": Printed((44, 47), "IV-A", "up to 44% throughput and 47% energy efficiency"),
+    "hopper w8a8 in the box [%]": Printed((44, 47), "IV-A", "44% throughput and 47% energy"),
     # IV-B: tensor parallelism, Figure 4
     "collective": Printed("all-gather", "IV-B", "all-gather operations"),
-    "gain of 2 gpus [%]": Printed((12, 34), "IV-B", "improvements from 12% to 34%"),
+    "gain of 2 gpus [%]": Printed((12, 34), "IV-B", "from 12% to 34%"),
     "gain of 4 gpus [%]": Printed((32, 140), "IV-B", "gains of 32% to 140%"),
-    "efficiency of 2 and 4 gpus [%]": Printed((67, 60), "IV-B", "at most 67% for 2 GPUs and 60% for 4 GPUs"),
-    "efficiency of the exceptions [%]": Printed(100, "IV-B", "occasionally exceeding 100% efficiency"),
+    "efficiency of 2 and 4 gpus [%]": Printed((67, 60), "IV-B", "67% for 2 GPUs and 60%"),
+    "efficiency of the exceptions [%]": Printed(100, "IV-B", "exceeding 100% efficiency"),
     "mi300x llama-3.3-70b, 1 gpu [token/s]": Printed(2017, "IV-B", "around 2017 tokens/s"),
     "mi300x llama-3.3-70b, 4 gpus [token/s]": Printed(8068, "IV-B", "reaches 8068 tokens/s"),
     # IV-B: gain of tensor over expert parallelism, Figure 6
     "tp over ep, 128 experts, mi300x and h100 [%]": Printed((16, 4), "IV-B", "(16% on MI300x and 4% on H100"),
-    "tp over ep, 16 experts, mi300x and h100 [%]": Printed(
-        (6, 34), "IV-B", "6% higher throughput on MI300x and 34% on H100"
-    ),
+    "tp over ep, 16 experts, mi300x and h100 [%]": Printed((6, 34), "IV-B", "6% higher throughput on MI300x and 34%"),
     "tp over ep, 8 experts, h100 [%]": Printed(61, "IV-B", "61% on H100"),
     "tp over ep, 8 experts, mi300x [factor]": Printed(2.7, "IV-B", r"2.7\times"),
-    "figure 6 gpus": Printed(4, "IV-B", "on 4 NVIDIA H100 and 4 AMD MI300x GPUs in FP8"),
+    "figure 6 gpus": Printed(4, "IV-B", "on 4 NVIDIA H100"),
     # IV-C, batch 1, Llama 3.1 8B unless said
     "a100 [token/s]": Printed(215, "IV-C", "reaches 215 tokens/s"),
     "cs-3 [token/s]": Printed(3609, "IV-C", "3609 tokens/s"),
@@ -274,7 +272,7 @@ BRUNETTA_TEXT = {
     "sn40l llama-3.3-70b [token/s]": Printed(353, "IV-C", "353tokens/s"),
     "a100 x4 llama-3.3-70b [token/s]": Printed(88, "IV-C", "88 tokens/s"),
     "cs-3 over a100, itl": Printed(18.8, "IV-C", r"18.8\times$ lower ITL"),
-    "itl, V": Printed(16.8, "V", r"reducing ITL by up to 16.8 \times"),
+    "itl, V": Printed(16.8, "V", r"up to 16.8 \times"),
     "cs-3 [token/J]": Printed(0.15, "IV-C", "0.15 tokens/J"),
     "sn40l [token/J]": Printed(0.38, "IV-C", "0.38 tokens/J"),
     "sn40l llama-3.3-70b [token/J]": Printed(0.067, "IV-C", "0.067 tokens/J"),
@@ -289,38 +287,32 @@ BRUNETTA_TEXT = {
 # ------------------------------------------------------------------- findings, which tests/test_findings.py looks up
 
 KIM_FINDINGS = {
-    "fp8 linear layers": Printed("linear layers", "IV-C", "is computed in FP8"),
-    "attention is bound": Printed(
-        "memory", "IV-D", "decoding becomes increasingly constrained by attention throughput"
-    ),
-    "prefill declines": Printed("declines", "V-A", "until they begin to decline"),
-    "fp8 on nvidia": Printed(
-        "nearly identical", "VI-A", "FP8 and BF16 throughputs for the NVIDIA GPUs are nearly identical"
-    ),
-    "fp8 on gaudi": Printed("double", "VI-A", "approximately double that of BF16"),
-    "gaudi leads below [token]": Printed(512, "VI-C", "short sequence lengths of below 512"),
-    "gaudi's reason": Printed(
-        "exponentials", "VI-C", "primarily due to the absence of dedicated special function units"
-    ),
-    "cap": Printed(400, "VI-D", "power capping did not slow decoding at 400W"),
+    "fp8 linear layers": Printed("FP8", "IV-C", "is computed in FP8"),
+    "attention is bound": Printed("attention", "IV-D", "constrained by attention throughput"),
+    "prefill declines": Printed("decline", "V-A", "begin to decline"),
+    "fp8 on nvidia": Printed("nearly identical", "VI-A", "are nearly identical"),
+    "fp8 on gaudi": Printed("double", "VI-A", "double that of BF16"),
+    "gaudi leads below [token]": Printed(512, "VI-C", "lengths of below 512"),
+    "gaudi's reason": Printed("special function units", "VI-C", "dedicated special function units"),
+    "cap": Printed(400, "VI-D", "slow decoding at 400W"),
 }
 """What Kim finds, for ``docs/findings.md``; figures that the errata need too stand in ``KIM_TEXT``."""
 
 BRUNETTA_FINDINGS = {
-    "latency": Printed("linear in N", "IV-A", "Latency and TTFT increase linearly with model size"),
-    "w8a8, mi300x [%]": Printed(20, "IV-A", "no gain on Llama 8B but reaches up to 20% on Mistral Small 24B"),
-    "w8a16": Printed("fades", "IV-A", "largest at small batch sizes"),
-    "data parallelism": Printed("linear", "IV-B", "data parallelism consistently achieves close to linear scaling"),
-    "qwen3-32b": Printed(2, "IV-B", "Qwen3 32B achieves better scaling efficiency with tensor parallel size 2"),
-    "llama-3.3-70b": Printed((4, 2), "IV-B", "a tensor parallel size of 4 preferable to a size of 2"),
-    "h100 llama-3.3-70b, 4 gpus [token/s]": Printed(7634, "IV-B", "(7634 tokens/s) with a tensor parallel size of 4"),
-    "larger memory": Printed("fewer devices", "IV-B", "reduction in the tensor parallel size required to host"),
+    "latency": Printed("linearly", "IV-A", "increase linearly"),
+    "w8a8, mi300x [%]": Printed(20, "IV-A", "up to 20% on Mistral"),
+    "w8a16": Printed("small batch", "IV-A", "largest at small batch"),
+    "data parallelism": Printed("linear", "IV-B", "close to linear scaling"),
+    "qwen3-32b": Printed(2, "IV-B", "with tensor parallel size 2"),
+    "llama-3.3-70b": Printed((4, 2), "IV-B", "4 preferable to a size of 2"),
+    "h100 llama-3.3-70b, 4 gpus [token/s]": Printed(7634, "IV-B", "(7634 tokens/s)"),
+    "larger memory": Printed("reduction", "IV-B", "reduction in the tensor parallel"),
     "scout over 70B [%]": Printed(17, "IV-B", "17% higher throughput"),
-    "scout below 49B": Printed("below", "IV-B", "Llama 4 Scout underperforms compared to the 49B"),
-    "tp over ep": Printed("TP", "IV-B", "Tensor Parallelism outperforms Expert Parallelism in both"),
-    "deepseek, ep up to batch": Printed(16, "IV-B", "at batch sizes of 16 or smaller"),
+    "scout below 49B": Printed("underperforms", "IV-B", "underperforms compared to the 49B"),
+    "tp over ep": Printed("outperforms", "IV-B", "Parallelism outperforms Expert"),
+    "deepseek, ep up to batch": Printed(16, "IV-B", "of 16 or smaller"),
     "sn40l over a100, itl": Printed(13.1, "IV-C", "shows a 13.1×"),
-    "ttft gains, cs-3 and sn40l [%]": Printed((35, 20), "IV-C", "only 35% for Cerebras and 20% for SambaNova"),
+    "ttft gains, cs-3 and sn40l [%]": Printed((35, 20), "IV-C", "35% for Cerebras and 20%"),
     "llama-3.3-70b ttft, sn40l and a100 x4 [ms]": Printed((99, 91), "IV-C", "(99 ms compared to 91 ms)"),
     "llama-3.3-70b itl, sn40l and a100 x4 [ms]": Printed((5.6, 29), "IV-C", "(5.6 ms compared to 29 ms)"),
 }

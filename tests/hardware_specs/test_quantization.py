@@ -97,6 +97,7 @@ def by_definition(element):
 
 @pytest.mark.parametrize("name", FLOAT_NAMES)
 def test_every_code_has_the_value_of_its_definition(name):
+    # hand: `by_definition`, above.
     element = hs.ELEMENT_FORMATS[name]
     assert element.magnitudes.tolist() == by_definition(element)
 
@@ -152,6 +153,7 @@ def test_patterns_and_numbers_are_one_to_one(name):
 
 @pytest.mark.parametrize("wrong", [[0.3], [7.0], [np.inf], [np.nan]])
 def test_only_numbers_of_the_format_have_patterns(wrong):
+    # property: what is no number of the format is named, not encoded.
     with pytest.raises(ValueError, match="no number of e2m1"):
         hs.ELEMENT_FORMATS["e2m1"].encode(wrong)
 
@@ -267,6 +269,7 @@ names = st.sampled_from(NAMES)
 
 @given(vectors, names)
 def test_rounding_again_changes_nothing(x, name):
+    # property: a number of the format stays.
     once = plain(x, name)
     twice = plain(once.values, name)
     np.testing.assert_array_equal(once.values, twice.values)
@@ -275,11 +278,13 @@ def test_rounding_again_changes_nothing(x, name):
 
 @given(vectors, names)
 def test_rounding_keeps_the_order(x, name):
+    # property: monotone.
     assert (np.diff(plain(np.sort(x), name).values) >= 0).all()
 
 
 @given(vectors, names)
 def test_rounding_is_symmetric(x, name):
+    # property: the sign is a bit of its own.
     np.testing.assert_array_equal(plain(-x, name).values, -plain(x, name).values)
 
 
@@ -305,6 +310,7 @@ def test_a_power_of_two_passes_through_a_tensor_scale(x, name, exponent):
 
 @given(arrays(np.float32, array_shapes(max_dims=3, max_side=40), elements=finite), names)
 def test_the_largest_magnitude_never_saturates_under_its_own_scale(x, name):
+    # property: it maps to the largest number.
     for scaling in ("per-tensor", "per-row", "power-of-two"):
         result = hs.quantize(x, name, scaling=scaling)
         assert result.error.saturated == 0
@@ -358,6 +364,7 @@ def test_equation_9():
 
 @given(vectors, names, st.integers(0, 2**32))
 def test_stochastic_rounding_takes_a_neighbour(x, name, seed):
+    # property: the number below or the number above.
     element = hs.ELEMENT_FORMATS[name]
     x = np.clip(x, -element.max, element.max)
     result = plain(x, name, rounding="stochastic", rng=np.random.default_rng(seed)).values
@@ -444,6 +451,7 @@ def test_scaled_values_are_scale_times_code(name):
 
 
 def test_the_largest_of_each_block_maps_to_the_largest_number():
+    # property: a scale is the largest magnitude over 448.
     x = smooth(6, 70)
     limit = hs.ELEMENT_FORMATS["e4m3"].max
     per_row = hs.quantize(x, scaling="per-row")
@@ -464,7 +472,7 @@ def test_a_scale_is_never_rounded_below_what_its_largest_magnitude_needs():
 
 
 def test_granularities_are_cases_of_one_another():
-    # siblings: a row is a tensor; columns are rows of the transpose; rows and tensors are blocks of their size.
+    # sibling: a row is a tensor; columns are rows of the transpose; rows and tensors are blocks of their size.
     x = smooth(9, 80)
     per_row, per_column = hs.quantize(x, scaling="per-row"), hs.quantize(x, scaling="per-column")
     for row, values in zip(x, per_row.values, strict=True):
@@ -496,6 +504,7 @@ def test_blocks_are_quantised_on_their_own(block):
     [{"scaling": "per-row"}, {"scaling": "per-column"}, {"scaling": "block", "block": (2, 3)}, {"fmt": "mxfp4"}],
 )
 def test_a_stack_of_matrices_is_each_on_its_own(options):
+    # sibling: one matrix at a time.
     x = smooth(4, 3, 5, 7)
     result = hs.quantize(x, **options)
     for index in np.ndindex(4, 3):
@@ -533,6 +542,7 @@ def test_working_in_parts_changes_nothing(monkeypatch, tile, options):
 
 
 def test_a_zero_block_has_scale_one():
+    # hand: zero over any scale is zero, so 1 will do, and nothing is lost.
     x = np.zeros((2, 64), dtype=np.float32)
     x[1, 40] = 3.0
     for options in ({"scaling": "per-row"}, {"fmt": "mxfp4"}, {"scaling": "power-of-two"}, {"fmt": "nvfp4"}):
@@ -546,6 +556,7 @@ def test_a_zero_block_has_scale_one():
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("name", [*NAMES, "mxfp8", "mxfp4", "nvfp4", "int4-g128"])
 def test_the_ends_of_the_float_range_stay_finite(name, dtype):
+    # property: finite values, and scales above 0, at the ends of the array's own range.
     info = np.finfo(dtype)
     for unit in (info.max, info.tiny, info.smallest_subnormal):
         x = np.array([unit, -unit, 0], dtype=dtype)
@@ -588,6 +599,7 @@ def test_a_power_of_two_scale_costs_at_most_one_bit_of_range():
 
 
 def test_power_of_two_scales_need_a_machine_that_has_them():
+    # published: Kim III-B, the exponents of Gaudi 2, for E4M3 only; property: the rest is refused by name.
     with pytest.raises(hs.UnknownValueError, match=r"h100-sxm: fp8\.power_of_two_exponents is not known"):
         hs.quantize([1.0], scaling="power-of-two", accelerator=H100)
     with pytest.raises(hs.UnknownValueError, match="e4m3 only"):
@@ -687,6 +699,7 @@ def test_nvfp4_blocks_beyond_a_static_tensor_scale_saturate():
     ],
 )
 def test_the_names_of_stored_formats_bring_their_scales(stored, same_as):
+    # sibling: the same elements and scales, asked for one by one.
     x = smooth(4, 300)
     same(hs.quantize(x, stored), hs.quantize(x, **same_as))
 
@@ -722,6 +735,7 @@ def test_a_static_scale_is_used_as_given_and_saturation_is_said():
 
 
 def test_a_static_scale_equal_to_the_dynamic_one_changes_nothing():
+    # sibling: the scale taken from the tensor.
     x = smooth(6, 64)
     for options in ({"scaling": "per-row"}, {"scaling": "block", "block": (4, 10)}, {"scaling": "per-tensor"}):
         dynamic = hs.quantize(x, **options)
@@ -731,6 +745,7 @@ def test_a_static_scale_equal_to_the_dynamic_one_changes_nothing():
 
 
 def test_one_static_scale_serves_all_rows():
+    # sibling: the same scale for the whole tensor.
     x = smooth(3, 8)
     result = hs.quantize(x, scaling="per-row", scale=0.5)
     assert result.scale.tolist() == [[0.5]] * 3
@@ -741,6 +756,7 @@ def test_one_static_scale_serves_all_rows():
 
 
 def test_the_shape_and_the_digits_of_the_input_are_kept():
+    # property: shape in, shape out; 64 bits only for what needs them.
     bfloat16 = oracle("bf16")
     for x, dtype in (
         (np.float16([1.5]), np.float32),
@@ -759,6 +775,7 @@ def test_the_shape_and_the_digits_of_the_input_are_kept():
 
 
 def test_the_tensor_is_left_alone_and_the_result_is_read_only():
+    # property: input and result cannot change behind the reader's back.
     x = smooth(4, 40)[:, ::2]
     before = x.copy()
     result = plain(x, "e4m3")
@@ -810,11 +827,13 @@ def test_the_tensor_is_left_alone_and_the_result_is_read_only():
     ],
 )
 def test_what_is_wrong_is_named(options, message):
+    # property: an error names the argument and what is accepted.
     with pytest.raises(ValueError, match=message):
         hs.quantize(**{"x": [1.0, 2.0]} | options)
 
 
 def test_an_unknown_format_names_close_ones():
+    # property: close matches, or all names.
     with pytest.raises(hs.UnknownNameError, match="unknown element format 'e4m'; did you mean e4m3"):
         hs.quantize([1.0], "e4m")
     with pytest.raises(hs.UnknownNameError, match="known: bf16"):
@@ -822,13 +841,20 @@ def test_an_unknown_format_names_close_ones():
 
 
 def test_a_machine_without_fp8_says_so():
+    # property: unknown is an error.
     with pytest.raises(hs.UnknownValueError, match=r"a100-sxm-80gb: fp8\.e4m3_max is not known"):
         hs.quantize([1.0], "e4m3", accelerator=hs.get("a100"))
 
 
 def test_the_result_shows_what_a_reader_needs():
+    # property: encoding, scales, rounding, shape and error are all shown.
     shown = repr(hs.quantize(smooth(4, 8), accelerator=GAUDI_2, scale=3.0))
     for part in ("e4m3-ieee up to 240", "per-tensor static", "nearest", "4 × 8", "SQNR", "saturated", "underflowed"):
         assert part in shown
     assert "exact" in repr(plain(1.0, "e4m3"))
     assert "one number" in repr(plain(1.0, "e4m3"))
+
+
+def test_what_is_announced_is_offered():
+    # property: names that load when first asked for are in dir() too, where completion and the reference look.
+    assert set(hs.__all__) <= set(dir(hs))

@@ -68,6 +68,7 @@ def test_every_row_says_where_it_is_from():
 
 @pytest.mark.parametrize("llm", KIM_LOSSES)
 def test_losses_are_differences_of_the_printed_scores(llm):
+    # hand: `KIM_LOSSES`, differences of published scores.
     e4m3, e5m2 = KIM_LOSSES[llm]
     assert rl.quality.accuracy_loss(llm, "fp8").points == e4m3
     assert rl.quality.accuracy_loss(llm, "fp8", element="e5m2").points == e5m2
@@ -78,6 +79,7 @@ def test_losses_are_differences_of_the_printed_scores(llm):
 
 
 def test_an_llm_has_many_names():
+    # sibling: every name of the catalogue gives the loss of its key; hand: 80 less 79 points.
     by_key = rl.quality.accuracy_loss("llama-3.1-8b", "fp8")
     assert rl.quality.accuracy_loss("meta-llama/Llama-3.1-8B-Instruct", "fp8") == by_key
     assert rl.quality.accuracy_loss(rl.get_llm("llama-3.1-8b"), rl.policy("fp8")) == by_key
@@ -96,6 +98,7 @@ def test_an_llm_has_many_names():
     ],
 )
 def test_what_nobody_measured_is_unknown(llm, precision, message):
+    # property: unknown is an error, and never allowed, however wide the bound.
     with pytest.raises(hs.UnknownValueError, match=re.escape(message)):
         rl.quality.accuracy_loss(llm, precision)
     gate = rl.quality.allowed_precisions(llm, max_loss=100, precisions=(precision,))
@@ -104,6 +107,7 @@ def test_what_nobody_measured_is_unknown(llm, precision, message):
 
 
 def test_what_was_not_measured_in_that_way_is_unknown():
+    # property: another benchmark, format or rounding is another measurement.
     for wish in ({"benchmark": "gsm8k"}, {"element": "e3m4"}, {"element": "e5m2", "rounding": "stochastic"}):
         with pytest.raises(hs.UnknownValueError, match=r"no accuracy of llama-3\.2-1b in fp8 is known"):
             rl.quality.accuracy_loss("llama-3.2-1b", "fp8", **wish)
@@ -122,13 +126,14 @@ def test_a_study_is_its_own_measure():
 
 @pytest.mark.parametrize("other", [{"study": "theirs"}, {"benchmark": "mmlu"}, {"llm": "llama-3.1-70b"}])
 def test_scores_of_unlike_runs_are_not_compared(other):
-    # the only BF16 score is of another study, benchmark or LLM.
+    # property: the only BF16 score is of another study, benchmark or LLM.
     rows = (row("bf16", 80.0, **other), row("fp8", 79.0))
     with pytest.raises(hs.UnknownValueError, match="ours has gsm8k-8shot"):
         rl.quality.accuracy_loss("llama-3.1-8b", "fp8", rows=rows)
 
 
 def test_a_model_trained_in_fp8_may_count_from_there():
+    # hand: 90 less 89.5 points; no score in BF16 is needed, and none is made up.
     rows = [row("fp8", 90.0, llm="deepseek-r1", baseline="fp8"), row("nvfp4", 89.5, llm="deepseek-r1", baseline="fp8")]
     gate = rl.quality.allowed_precisions("deepseek-r1", precisions=("bf16", "fp8", "nvfp4"), rows=rows)
     assert gate.allowed == ("fp8", "nvfp4")
@@ -164,6 +169,7 @@ def test_the_bound_itself_is_allowed():
     st.sampled_from(["e4m3", "e5m2"]),
 )
 def test_a_wider_bound_allows_no_less_and_every_candidate_has_one_place(llm, bound, wider, element):
+    # property: monotone in the bound; allowed, excluded and unknown are a partition.
     gate = rl.quality.allowed_precisions(llm, max_loss=bound, element=element)
     wide = rl.quality.allowed_precisions(llm, max_loss=bound + wider, element=element)
     assert set(gate.allowed) <= set(wide.allowed)
@@ -172,11 +178,12 @@ def test_a_wider_bound_allows_no_less_and_every_candidate_has_one_place(llm, bou
 
 
 def test_the_baseline_needs_no_row():
-    # BF16 loses nothing against itself, whatever the LLM.
+    # property: BF16 loses nothing against itself, whatever the LLM.
     assert rl.quality.allowed_precisions("gpt-oss-120b", precisions=("bf16",)).allowed == ("bf16",)
 
 
 def test_a_policy_of_ones_own_needs_rows_of_its_own():
+    # property: a policy that borrows a name is unknown; one with rows of its own is not.
     own = rl.policy("fp8").replace(name="fp8-head", head="fp8")
     disguised = rl.policy("fp8").replace(head="fp8")
     gate = rl.quality.allowed_precisions("llama-3.1-8b", precisions=(own, disguised, rl.policy("fp8")))
@@ -209,16 +216,19 @@ def test_the_gate_excludes_from_an_analysis():
     ],
 )
 def test_what_is_wrong_is_named(options, message):
+    # property: an error names the argument and its value.
     with pytest.raises(ValueError, match=re.escape(message)):
         rl.quality.allowed_precisions("llama-3.1-8b", **options)
 
 
 def test_an_unknown_precision_is_an_error_not_unknown_quality():
+    # property: a slip of the pen is no missing measurement.
     with pytest.raises(hs.UnknownNameError, match="did you mean fp8"):
         rl.quality.allowed_precisions("llama-3.1-8b", precisions=("fp9",))
 
 
 def test_a_gate_cannot_be_changed():
+    # property: frozen, and itself after a round trip.
     gate = rl.quality.allowed_precisions("llama-3.1-8b")
     with pytest.raises(AttributeError):
         gate.allowed = ()
@@ -231,6 +241,7 @@ def test_a_gate_cannot_be_changed():
 
 
 def test_rows_of_a_file(tmp_path):
+    # hand: 84.5 less 84.1 points, within the bound of 1; nothing global changes.
     rows = [{"precision": "bf16", "score_percent": 84.5}, {"precision": "fp8-kv8", "score_percent": 84.1}]
     common = {"llm": "llama-3.1-8b", "benchmark": "gsm8k-8shot", "scaling": "per-row"}
     (tmp_path / "mine.json").write_text(json.dumps({"ours": common | {"rows": rows}}), encoding="utf-8")
@@ -265,12 +276,14 @@ def test_rows_of_a_file(tmp_path):
     ],
 )
 def test_a_file_that_cannot_be_used_says_where(tmp_path, text, message):
+    # property: an error names the file, the row, the field and what is accepted.
     (tmp_path / "mine.toml").write_text(text, encoding="utf-8")
     with pytest.raises(hs.CatalogError, match=re.escape(message)):
         rl.quality.load(tmp_path / "mine.toml")
 
 
 def test_a_list_is_no_file_of_studies(tmp_path):
+    # property: likewise for the shape of the whole file.
     (tmp_path / "mine.json").write_text("[]", encoding="utf-8")
     with pytest.raises(hs.CatalogError, match="one table per study"):
         rl.quality.load(tmp_path / "mine.json")

@@ -16,7 +16,7 @@ from roofline import BestLayout, LayoutOption, best_layout, layouts
 
 H100, A100, MI300X, GAUDI2 = (hs.get(key) for key in ("h100-sxm", "a100-sxm-80gb", "mi300x", "gaudi-2"))
 LLAMA, LLAMA_70B, QWEN_32B = (rl.get_llm(key) for key in ("llama-3.1-8b", "llama-3.3-70b", "qwen3-32b"))
-MOE = rl.get_llm("qwen3-30b-a3b")
+MOE, SMALL_MOE = rl.get_llm("qwen3-30b-a3b"), rl.get_llm("deepseek-v2-lite")
 BRUNETTA = ("tensor", "data")
 
 
@@ -98,6 +98,7 @@ def test_nothing_is_dropped():
 
 
 def test_one_device_has_one_layout():
+    # sibling: rl.max_batch.
     best = best_layout(LLAMA, H100, devices=1)
     assert [option.layout for option in best.table] == [rl.Layout()]
     assert best.option.batch == rl.max_batch(LLAMA, H100, context_tokens=2048, precision="fp8")
@@ -192,7 +193,7 @@ def test_messages_hide_only_where_a_machine_can():
 
 @settings(deadline=None, max_examples=25)
 @given(
-    llm=st.sampled_from([LLAMA, MOE, rl.get_llm("deepseek-v2-lite"), rl.get_llm("gemma-3-12b")]),
+    llm=st.sampled_from([LLAMA, MOE, SMALL_MOE, rl.get_llm("gemma-3-12b")]),
     batch=st.integers(1, 300),
     context=st.integers(1, 8000),
     phase=st.sampled_from(["decode", "prefill"]),
@@ -215,6 +216,39 @@ def test_with_free_links_tensor_parallel_never_loses(llm, batch, context, phase)
         if llm.heads % n == 0
     ]
     assert all(more <= fewer * (1 + 1e-12) for fewer, more in pairwise(times))
+
+
+LINKLESS = rl.Machine.of(H100).replace(name="no link", link_bytes_per_s=None, link_latency_s=None, link_domain=None)
+
+
+@pytest.mark.parametrize("without", [(), "link", ("link", "latency")])
+@pytest.mark.parametrize(
+    "accelerator",
+    [LINKLESS, H100, *(hs.get(key) for key in ("h100-pcie", "mi250", "sn40l", "cs-3"))],
+    ids=lambda accelerator: accelerator.name,
+)
+def test_what_does_not_run_is_what_decode_refuses(accelerator, without):
+    # sibling: rl.decode refuses each layout that the search says does not run, and no other.
+    asked = {"batch": 4, "context_tokens": 128, "precision": "bf16", "without": without}
+    for option in best_layout(SMALL_MOE, accelerator, devices=4, **asked).table:
+        if option.estimate is None:
+            with pytest.raises(ValueError, match=re.escape(option.refused)):
+                rl.decode(SMALL_MOE, accelerator, layout=option.layout, **asked)
+        else:
+            assert option.estimate.time_s == rl.decode(SMALL_MOE, accelerator, layout=option.layout, **asked).time_s
+
+
+def test_copies_need_no_link():
+    # hand: copies send nothing, so no link need be known; slices need one, unless it is switched off.
+    for accelerator in (LINKLESS, hs.get("sn40l"), hs.get("cs-3")):
+        asked = {"devices": 2, "precision": "bf16", "context_tokens": 128, "batch": 2}
+        best = best_layout(LLAMA, accelerator, **asked)
+        assert [option.layout for option in best.accepted] == [rl.Layout(data=2)]
+        assert best.warnings == best.estimate.warnings  # no link is taken for granted
+        free = best_layout(LLAMA, accelerator, **asked, without="link")
+        assert {option.layout for option in free.accepted} >= {rl.Layout(data=2), rl.Layout(tensor=2)}
+        assert rl.Layout(tensor=2) in layouts(LLAMA, accelerator, 2, linked=False)
+        assert not any("taken to be enough" in warning for warning in free.warnings)
 
 
 def test_domain_of_a_bridge_and_of_bare_rates():
@@ -320,7 +354,17 @@ def test_a_batch_too_large_says_what_fits():
         best_layout(LLAMA, H100, devices=2, batch=most + 1)
 
 
+def test_what_would_fit_meets_the_limit_too():
+    # hand: 70.6e9 weights of 2 bytes fit on no H100; in 4 bits they do, and take 11 ms to read, too slow for 5 ms.
+    asked = {"devices": 1, "precision": "bf16", "parallel": "data"}
+    with pytest.raises(rl.OutOfMemoryError, match="fit and meet itl_s: precision w4a16"):
+        best_layout(LLAMA_70B, H100, itl_s=0.02, **asked)
+    with pytest.raises(rl.OutOfMemoryError, match="fit and meet itl_s: nothing that was tried"):
+        best_layout(LLAMA_70B, H100, itl_s=0.005, **asked)
+
+
 def test_too_tight_a_limit_says_what_the_fastest_takes():
+    # hand: the least memory traffic is that of four slices, 2.3e9 bytes at 3.35e12 a second: 0.7 ms.
     with pytest.raises(
         ValueError, match=r"the fastest, tensor parallel 4 in fp8: too slow: a batch of 1 takes 0\.\d+ ms"
     ):
@@ -334,6 +378,19 @@ def test_batches_compiled_in_advance():
     assert best_layout(LLAMA, sn40l, devices=1, precision="bf16", context_tokens=128).option.batch <= most
     with pytest.raises(ValueError, match=f"at most {most}"):
         best_layout(LLAMA, sn40l, devices=1, precision="bf16", context_tokens=128, batch=most + 1)
+
+
+def test_batches_are_compiled_for_each_copy():
+    # sibling: rl.max_batch; hand: two copies take twice the largest batch of one, and no sequence more.
+    sn40l = hs.get("sn40l")
+    most, copies = sn40l.largest_batch, rl.Layout(data=2)
+    asked = {"precision": "bf16", "context_tokens": 128, "parallel": "data"}
+    best = best_layout(LLAMA, sn40l, devices=2, **asked)
+    assert best.option.batch == 2 * most
+    assert best.option.batch == rl.max_batch(LLAMA, sn40l, precision="bf16", context_tokens=128, layout=copies)
+    assert best_layout(LLAMA, sn40l, devices=2, batch=2 * most, **asked).accepted
+    with pytest.raises(ValueError, match=f"at most {2 * most} over 2 copies"):
+        best_layout(LLAMA, sn40l, devices=2, batch=2 * most + 1, **asked)
 
 
 def test_unlike_lengths():
@@ -366,11 +423,13 @@ def test_unlike_lengths():
     ],
 )
 def test_bad_arguments_are_named(arguments, message):
+    # property: an error names the argument and its value.
     with pytest.raises(ValueError, match=message):
         best_layout(LLAMA, H100, **arguments)
 
 
 def test_bad_machines_are_named():
+    # property: an error names the machine and what it lacks.
     with pytest.raises(ValueError, match="can run bf16"):
         best_layout(LLAMA, A100, precision="fp8")
     with pytest.raises(ValueError, match="no memory_bytes"):
@@ -385,6 +444,7 @@ def test_bad_machines_are_named():
 
 
 def test_the_table_is_shown_whole():
+    # property: every row and what to mind, in text and in HTML.
     best = best_layout(LLAMA_70B, H100, devices=4, precision="bf16", parallel=BRUNETTA)
     assert isinstance(best, BestLayout)
     assert all(isinstance(option, LayoutOption) for option in best.table)
@@ -398,6 +458,7 @@ def test_the_table_is_shown_whole():
 
 
 def test_as_a_data_frame():
+    # sibling: the rows of the table.
     pytest.importorskip("pandas")
     best = best_layout(MOE, H100, devices=6)
     frame = best.to_pandas()
