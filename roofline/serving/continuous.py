@@ -32,12 +32,14 @@ from hardware_specs import Accelerator
 from roofline._arrays import Array
 from roofline._validation import count, number
 from roofline.machine import Machine, require_records
+from roofline.memory import compiled_batch
 from roofline.phases import PhaseEstimate, decode
+from roofline.power.text import span
 from roofline.precision import PrecisionPolicy
 from roofline.serving.lengths import Shares, decode_contexts, request_lengths
+from roofline.serving.options import check_options
 from roofline.serving.queues import Occupancy, shared_batch
-from roofline.serving.room import largest_compiled_batch, most_sequences, require_room
-from roofline.serving.static import span
+from roofline.serving.room import most_sequences, require_room
 from roofline.serving.steps import MixedSteps
 
 if TYPE_CHECKING:
@@ -219,13 +221,15 @@ class ContinuousBatching:
         Rate at which requests arrive at the replica, at random [1/s].
     scheduler : Scheduler
         The replica and its requests.
-    kind : str
-        What the figures are.
     """
 
     requests_per_s: Array
     scheduler: Scheduler = field(repr=False)
-    kind: str = "ideal roofline, steady state"
+
+    @property
+    def kind(self) -> str:
+        """What the figures are: an ``ideal roofline`` or one ``with losses``, in steady state."""
+        return f"{self.scheduler.step.kind}, steady state"
 
     @cached_property
     def _solved(self) -> dict[str, Array]:
@@ -398,6 +402,8 @@ def sustainable_load(
         Not even one request of mean length fits.
     ValueError
         A bad argument, outputs of one token only, or an overlap other than ``"operation"``.
+    TypeError
+        A keyword argument that the phases do not share.
 
     Examples
     --------
@@ -408,6 +414,7 @@ def sustainable_load(
     'token budget'
     """
     require_records(llm, accelerator)
+    check_options("continuous batching", options)
     prompt = request_lengths("prompt_tokens", prompt_tokens, at_most=llm.max_context)
     output = request_lengths("output_tokens", output_tokens, at_most=llm.max_context)
     budget = count("token_budget", token_budget, at_least=2)
@@ -477,7 +484,7 @@ def decode_slots(
     step = decode(llm, accelerator, batch=1, context_tokens=held - 1, **options)
     require_room(step)
     bounds = {}
-    compiled = largest_compiled_batch(accelerator)
+    compiled = compiled_batch(accelerator, step.layout)
     if compiled is not None:
         bounds["compiled batch"] = compiled
     if step.machine.memory_bytes is not None:
@@ -535,6 +542,8 @@ def continuous_batching(
         Not even one request of mean length fits.
     ValueError
         A bad argument, outputs of one token only, or an overlap other than ``"operation"``.
+    TypeError
+        A keyword argument that the phases do not share.
 
     References
     ----------

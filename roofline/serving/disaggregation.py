@@ -22,13 +22,13 @@ from roofline._arrays import Array
 from roofline._validation import count, number
 from roofline.machine import Machine, require_records
 from roofline.memory import kv_cache_bytes
-from roofline.phases import PhaseEstimate, prefill
+from roofline.phases import PhaseEstimate, decode, prefill
+from roofline.power.text import span
 from roofline.precision import PrecisionPolicy
 from roofline.serving.continuous import UnsustainableLoadError, decode_slots
 from roofline.serving.lengths import Shares, decode_contexts, request_lengths
+from roofline.serving.options import OF_PREFILL, check_options
 from roofline.serving.queues import poisson_wait_s, shared_batch
-from roofline.serving.static import span
-from roofline.serving.steps import MixedSteps
 
 if TYPE_CHECKING:
     from roofline.llm import LLM
@@ -54,6 +54,8 @@ class Pools:
         Devices of one replica.
     names : tuple of str
         Machines of the two pools.
+    kind : str
+        What the figures are: an ``ideal roofline``, or one ``with losses`` if either pool has any.
     """
 
     prompt: Shares
@@ -66,6 +68,7 @@ class Pools:
     prefill_devices: int
     decode_devices: int
     names: tuple[str, str]
+    kind: str = "ideal roofline"
 
     def __repr__(self) -> str:
         prefill, decode = (
@@ -151,13 +154,15 @@ class Disaggregated:
         Rate at which requests arrive at all replicas together [1/s].
     pools : Pools
         What serves them.
-    kind : str
-        What the figures are.
     """
 
     requests_per_s: Array
     pools: Pools
-    kind: str = "ideal roofline, steady state"
+
+    @property
+    def kind(self) -> str:
+        """What the figures are: an ``ideal roofline`` or one ``with losses``, in steady state."""
+        return f"{self.pools.kind}, steady state"
 
     def __repr__(self) -> str:
         reader, writer = self.pools.names
@@ -301,7 +306,8 @@ def pools(
     precision : str or PrecisionPolicy
         Formats of each part.
     prefill_options, decode_options : mapping, optional
-        Keyword arguments of :func:`roofline.prefill` and of :func:`roofline.decode`, such as `tensor_parallel`.
+        Keyword arguments that :func:`roofline.prefill` and :func:`roofline.decode` share, such as `tensor_parallel` or
+        `overlap`, for each pool; the first may have `logits` too.
 
     Returns
     -------
@@ -311,11 +317,14 @@ def pools(
     Raises
     ------
     OutOfMemoryError
-        Not even one request of mean length fits on a decode replica.
+        The longest prompt does not fit on a prefill replica, or not even one request of mean length does on a decode
+        replica.
     UnknownValueError
         A link that is neither given nor known.
     ValueError
         A bad argument, or outputs of one token only.
+    TypeError
+        An option that the phase of a pool does not take.
 
     Examples
     --------
@@ -330,26 +339,28 @@ def pools(
     require_records(llm, decoder)
     prompt = request_lengths("prompt_tokens", prompt_tokens, at_most=llm.max_context)
     output = request_lengths("output_tokens", output_tokens, at_most=llm.max_context)
+    check_options("prefill_options", prefill_options or {}, OF_PREFILL)
+    check_options("decode_options", decode_options or {})
     before = {"precision": precision, **(prefill_options or {})}
     after = {"precision": precision, **(decode_options or {})}
     slots, _, largest = decode_slots(llm, decoder, prompt, output, max_sequences, after)
     first = prefill(llm, prefill_accelerator, batch=1, prompt_tokens=prompt.values, **before)
     if first.machine.shape or largest.machine.shape:
         raise ValueError("arrays of rates are not accepted: pools take one machine at a time")
+    first.require_fit()
     link = _link_bytes_per_s(link_bytes_per_s, first, largest)
-    contexts = decode_contexts(prompt, output)
-    step_s = MixedSteps(llm, decoder, contexts, slots, slots, after).decode_s[1:]
     return Pools(
         prompt=prompt,
         output=output,
         prefill_s=np.asarray(first.time_s),
         transfer_s=kv_cache_bytes(llm, first.precision, batch=1, tokens=prompt.values) / link,
-        decode_step_s=step_s,
+        decode_step_s=_decode_step_s(llm, decoder, decode_contexts(prompt, output), slots, after),
         prefill_replicas=count("prefill_replicas", prefill_replicas),
         decode_replicas=count("decode_replicas", decode_replicas),
         prefill_devices=first.devices,
         decode_devices=largest.devices,
         names=(first.machine.name, largest.machine.name),
+        kind=next((step.kind for step in (first, largest) if step.machine.lossy), first.kind),
     )
 
 
@@ -393,7 +404,8 @@ def disaggregated(
     precision : str or PrecisionPolicy
         Formats of each part.
     prefill_options, decode_options : mapping, optional
-        Keyword arguments of :func:`roofline.prefill` and of :func:`roofline.decode`, such as `tensor_parallel`.
+        Keyword arguments that :func:`roofline.prefill` and :func:`roofline.decode` share, such as `tensor_parallel` or
+        `overlap`, for each pool; the first may have `logits` too.
 
     Returns
     -------
@@ -404,11 +416,14 @@ def disaggregated(
     UnsustainableLoadError
         More arrives than can be served; the message names the largest rate and what bounds it.
     OutOfMemoryError
-        Not even one request of mean length fits on a decode replica.
+        The longest prompt does not fit on a prefill replica, or not even one request of mean length does on a decode
+        replica.
     UnknownValueError
         A link that is neither given nor known.
     ValueError
         A bad argument, or outputs of one token only.
+    TypeError
+        An option that the phase of a pool does not take.
 
     References
     ----------
@@ -446,6 +461,15 @@ def disaggregated(
             f"decode replicas serve fewer than {largest:.4g} such requests per second, bounded by {served_by.bound}"
         )
     return Disaggregated(requests_per_s=rate, pools=served_by)
+
+
+def _decode_step_s(
+    llm: LLM, accelerator: Accelerator | Machine, contexts: Shares, slots: int, options: Mapping[str, Any]
+) -> Array:
+    """Decode step of 1, 2, … `slots` sequences, averaged over their contexts [s]."""
+    batch = np.arange(1.0, slots + 1)
+    steps = decode(llm, accelerator, batch=batch, context_tokens=contexts.values[:, None], **options)
+    return contexts.shares @ np.broadcast_to(steps.time_s, (contexts.values.size, slots))
 
 
 def _link_bytes_per_s(given: float | None, *steps: PhaseEstimate) -> float:

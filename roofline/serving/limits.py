@@ -11,12 +11,14 @@ import numpy as np
 
 from hardware_specs import Accelerator
 from roofline._arrays import Array
-from roofline._validation import choice, number
+from roofline._validation import choice, count, number
 from roofline.machine import Machine, require_records
-from roofline.phases import decode
+from roofline.memory import compiled_batch
+from roofline.phases import PhaseEstimate, decode
 from roofline.precision import PrecisionPolicy, policy
+from roofline.serving.options import SHARED, check_options
 from roofline.serving.pareto import pareto_front
-from roofline.serving.room import largest_compiled_batch, most_sequences, require_room
+from roofline.serving.room import most_sequences, not_compiled, require_room
 from roofline.serving.static import Generation, generate
 
 if TYPE_CHECKING:
@@ -66,6 +68,8 @@ def best_batch(
         A single sequence does not fit, in any of the cases.
     ValueError
         A bad argument, or a machine whose memory capacity is unknown.
+    TypeError
+        A keyword argument that the phases do not share.
 
     References
     ----------
@@ -81,6 +85,7 @@ def best_batch(
     True
     """
     require_records(llm, accelerator)
+    check_options("best_batch", options)
     prompt = number("prompt_tokens", prompt_tokens, at_least=1, at_most=llm.max_context, whole=True)
     output = number("output_tokens", output_tokens, at_least=1, at_most=llm.max_context, whole=True)
     given = {"ttft_s": ttft_s, "itl_s": itl_s, "latency_s": latency_s}
@@ -88,9 +93,10 @@ def best_batch(
     if itl_s is not None and np.min(output) < 2:
         raise ValueError("output_tokens = 1 has no inter-token latency: no token follows the first; leave itl_s out")
     options = {"precision": precision, **options}
-    _require_one(llm, accelerator, prompt, output, options)
+    one = _smallest_step(llm, accelerator, prompt, output, options)
+    require_room(one)
     room = most_sequences(llm, accelerator, context_tokens=prompt + output - 1, options=options)
-    compiled = largest_compiled_batch(accelerator)
+    compiled = compiled_batch(accelerator, one.layout)
     high = np.minimum(room, math.inf if compiled is None else compiled)
     high = np.broadcast_to(high, np.broadcast_shapes(high.shape, *(limit.shape for limit in limits.values())))
     if not limits:
@@ -110,11 +116,11 @@ def best_batch(
     return low[()]
 
 
-def _require_one(
+def _smallest_step(
     llm: LLM, accelerator: Accelerator | Machine, prompt: Array, output: Array, options: Mapping[str, Any]
-) -> None:
-    """Refuse where not even the smallest case fits, and say what would."""
-    require_room(decode(llm, accelerator, batch=1, context_tokens=np.min(prompt + output) - 1, **options))
+) -> PhaseEstimate:
+    """Last decode step of a single sequence, in the smallest case: what must fit for anything to fit."""
+    return decode(llm, accelerator, batch=1, context_tokens=np.min(prompt + output) - 1, **options)
 
 
 def throughput_within(
@@ -158,6 +164,8 @@ def throughput_within(
         A single sequence does not fit.
     ValueError
         A bad argument, or limits that not even a single sequence meets; the message says what it takes.
+    TypeError
+        A keyword argument that the phases do not share.
 
     References
     ----------
@@ -173,6 +181,7 @@ def throughput_within(
     >>> bool(g.itl_s <= 0.010)
     True
     """
+    check_options("throughput_within", options)
     batch = best_batch(
         llm,
         accelerator,
@@ -331,7 +340,10 @@ def serving_front(
     Raises
     ------
     ValueError
-        A bad argument, or not one configuration that runs and fits; the message has the reasons.
+        A bad argument, a machine of arrays of rates, or not one configuration that runs and fits; the message has the
+        reasons.
+    TypeError
+        A keyword argument that the phases do not share, in `options` or in a layout.
 
     References
     ----------
@@ -353,10 +365,18 @@ def serving_front(
     {'fp8'}
     """
     choice("latency", latency, ("latency_s", "itl_s", "ttft_s"))
+    require_records(llm, accelerator)
+    count("prompt_tokens", prompt_tokens)
+    count("output_tokens", output_tokens)
+    if isinstance(accelerator, Machine) and accelerator.shape:
+        raise ValueError(f"{accelerator.name} has arrays of rates: serving_front takes one machine at a time")
+    accepted = tuple(name for name in SHARED if name != "precision")  # precisions are tried
+    check_options("serving_front", options, accepted)
     sizes = np.unique(number("batches", batches, at_least=1, whole=True))
     tried: list[Configuration] = []
     refused: dict[str, str] = {}
     for layout in layouts:
+        check_options("a layout", layout if isinstance(layout, Mapping) else (), accepted)
         for precision in precisions:
             shared = dict(layout) if isinstance(layout, Mapping) else {"layout": layout}
             shared |= {"precision": policy(precision).name}
@@ -404,9 +424,14 @@ def _fitting(
     """Return the batches that run and fit; note the reason for those that do not."""
     try:
         room = best_batch(llm, accelerator, prompt_tokens=prompt_tokens, output_tokens=output_tokens, **keywords)
-    except ValueError as reason:
-        refused[words] = str(reason)
+    except ValueError as error:
+        refused[words] = str(error)
         return sizes[:0]
+    if np.ndim(room):
+        raise ValueError(f"{words}: arrays are not accepted: serving_front takes one case at a time")
+    one = _smallest_step(llm, accelerator, np.asarray(prompt_tokens), np.asarray(output_tokens), keywords)
+    compiled = compiled_batch(accelerator, one.layout)
+    reason = f"at most {room:.0f} sequences fit" if compiled is None or room < compiled else not_compiled(one, compiled)
     for size in sizes[sizes > room]:
-        refused[f"batch = {size:.0f}, {words}"] = f"at most {room:.0f} sequences fit"
+        refused[f"batch = {size:.0f}, {words}"] = reason
     return sizes[sizes <= room]

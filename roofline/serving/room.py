@@ -10,24 +10,13 @@ import numpy as np
 from hardware_specs import Accelerator
 from roofline._arrays import Array
 from roofline.machine import Machine
-from roofline.memory import max_batch
+from roofline.memory import compiled_batch, max_batch
 from roofline.phases import PhaseEstimate, decode
 
 if TYPE_CHECKING:
     from roofline.llm import LLM
 
 _LAYOUT = ("precision", "layout", "tensor_parallel", "pipeline_parallel", "expert_parallel", "data_parallel")
-
-
-def largest_compiled_batch(accelerator: Accelerator | Machine) -> int | None:
-    """Return the largest batch that a machine has compiled in advance; ``None`` where any batch runs.
-
-    Parameters
-    ----------
-    accelerator : Accelerator or Machine
-        Dataflow machines name it (Brunetta III-C, IV-C).
-    """
-    return accelerator.largest_batch if isinstance(accelerator, Accelerator) else None
 
 
 def require_room(step: PhaseEstimate) -> None:
@@ -45,13 +34,24 @@ def require_room(step: PhaseEstimate) -> None:
     ValueError
         No such batch is compiled.
     """
-    largest = largest_compiled_batch(step.accelerator)
+    largest = compiled_batch(step.accelerator, step.layout)
     if largest is not None and np.max(step.batch) > largest:
-        raise ValueError(
-            f"batch = {np.max(step.batch):.15g} is not accepted: {step.machine.name} runs batches compiled in advance, "
-            f"of at most {largest}"
-        )
+        raise ValueError(f"batch = {np.max(step.batch):.15g} is not accepted: {not_compiled(step, largest)}")
     step.require_fit()
+
+
+def not_compiled(step: PhaseEstimate, largest: int) -> str:
+    """Say why a batch does not run that memory would hold.
+
+    Parameters
+    ----------
+    step : PhaseEstimate
+        A decode step on the machine.
+    largest : int
+        The largest batch that does.
+    """
+    copies = f" on {step.layout.data} copies of the model" if step.layout.data > 1 else ""
+    return f"{step.machine.name} runs batches compiled in advance, of at most {largest}{copies}"
 
 
 def most_sequences(

@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hardware_specs import Accelerator
+from hardware_specs import Accelerator, UnknownValueError
 from roofline._arrays import Array
 from roofline._validation import number
 from roofline.machine import Machine, require_records
 from roofline.phases import PhaseEstimate, decode, prefill
+from roofline.power import PowerModel, TokensPerJoule, estimate
+from roofline.power.text import span
 from roofline.precision import PrecisionPolicy
+from roofline.serving.options import check_options
 from roofline.serving.room import require_room
 
 if TYPE_CHECKING:
     from roofline.llm import LLM
-    from roofline.power import TokensPerJoule
 
 _BLOCK_POINTS = 65_536
 """Steps that are evaluated together: their arrays stay in the processor's cache."""
@@ -44,8 +46,8 @@ class Generation:
         The decode step of the longest context: the fullest memory.
     options : dict
         Keyword arguments of both phases.
-    kind : str
-        What the figures are: ``ideal roofline``, an upper bound on throughput.
+    power_model : PowerModel, optional
+        Constants of power and energy; by default those of the accelerator.
     """
 
     batch: Array
@@ -54,7 +56,12 @@ class Generation:
     prefill: PhaseEstimate
     last_step: PhaseEstimate
     options: dict[str, Any] = field(repr=False)
-    kind: str = "ideal roofline"
+    power_model: PowerModel | None = field(default=None, repr=False)
+
+    @property
+    def kind(self) -> str:
+        """What the figures are: an ``ideal roofline``, or a ``roofline with losses``."""
+        return self.prefill.kind
 
     @property
     def llm(self) -> LLM:
@@ -80,6 +87,11 @@ class Generation:
     def precision(self) -> PrecisionPolicy:
         """Formats of each part."""
         return self.prefill.precision
+
+    @property
+    def overlap(self) -> str:
+        """What hides behind what, see :func:`roofline.decode`."""
+        return self.prefill.overlap
 
     @cached_property
     def shape(self) -> tuple[int, ...]:
@@ -159,17 +171,21 @@ class Generation:
     @cached_property
     def _power(self) -> tuple[Array, Array, str]:
         """Energy over all devices [J], time within the machine's power limit [s], and the power's boundary."""
-        from roofline import power  # here, since few ask for it
-
+        if self.power_model is None and not isinstance(self.accelerator, Accelerator):
+            raise UnknownValueError(
+                f"{self.machine.name} is bare rates without a TDP: give its constants of power, "
+                "with .with_power_model(rl.power.PowerModel(...))"
+            )
         # Power changes slowly with the context and is searched for, so a few steps stand for all.
         rank, steps = len(self.shape), self.output_tokens - 1
         part = (np.arange(_POWER_STEPS).reshape(-1, *(1,) * rank) + 0.5) / _POWER_STEPS
         index = np.clip(np.round(part * steps + 0.5), 1, np.maximum(steps, 1))
         batch, prompt = _as_rank(self.batch, rank), _as_rank(self.prompt_tokens, rank)
-        step = power.estimate(
-            decode(self.llm, self.accelerator, batch=batch, context_tokens=prompt + index, **self.options)
+        step = estimate(
+            decode(self.llm, self.accelerator, batch=batch, context_tokens=prompt + index, **self.options),
+            model=self.power_model,
         )
-        first = power.estimate(self.prefill)
+        first = estimate(self.prefill, model=self.power_model)
         energy_j = first.energy_j + steps * step.energy_j.mean(axis=0)
         time_s = first.time_s + steps * step.time_s.mean(axis=0)
         return energy_j, time_s, first.boundary
@@ -184,7 +200,7 @@ class Generation:
         Raises
         ------
         UnknownValueError
-            The machine's TDP is not known.
+            The machine's TDP is not known, or it is a bare :class:`roofline.Machine`: see :meth:`with_power_model`.
         """
         return self._power[0]
 
@@ -197,11 +213,37 @@ class Generation:
     @property
     def tokens_per_joule(self) -> TokensPerJoule:
         """Input and output tokens per joule, as Brunetta III-D counts them [token/J]; raises as :attr:`energy_j`."""
-        from roofline.power import TokensPerJoule
-
         energy_j, _, boundary = self._power
         tokens = self.batch * (self.prompt_tokens + self.output_tokens)
         return TokensPerJoule(tokens / energy_j, boundary=boundary, tokens="input and output")
+
+    def with_power_model(self, model: PowerModel) -> Generation:
+        """Return the same batch with other constants of power: for rates without a TDP, or measurements of your own.
+
+        Parameters
+        ----------
+        model : PowerModel
+            Constants of one device.
+
+        Raises
+        ------
+        ValueError
+            No :class:`roofline.power.PowerModel`.
+
+        Examples
+        --------
+        >>> import hardware_specs as hs
+        >>> import roofline as rl
+        >>> h100 = hs.get("h100-sxm")
+        >>> g = generate(rl.get_llm("llama-3.1-8b"), rl.Machine.of(h100), prompt_tokens=100, output_tokens=10)
+        >>> print(f"{g.with_power_model(rl.power.model(h100)).power_w:.0f} W")
+        563 W
+        """
+        if not isinstance(model, PowerModel):
+            raise ValueError(
+                f"model = {model!r} is not accepted: give a PowerModel, such as rl.power.model(accelerator)"
+            )
+        return replace(self, power_model=model)
 
     def _blocks(self) -> Iterator[tuple[PhaseEstimate, Array]]:
         """Yield estimates of consecutive steps, and which of them each case runs."""
@@ -253,7 +295,7 @@ def generate(
     precision: str | PrecisionPolicy = "bf16",
     **options: Any,
 ) -> Generation:
-    """Ideal roofline of a static batch: all prompts start together and none joins later.
+    """Roofline of a static batch: all prompts start together and none joins later.
 
     The prefill gives the first output token. The step that gives token ``i + 1`` attends to ``prompt_tokens + i``
     tokens, for ``i = 1 … output_tokens - 1``.
@@ -283,6 +325,8 @@ def generate(
         The batch does not fit at its last token.
     ValueError
         A bad argument, a batch above those that the machine has compiled, a context beyond the model's.
+    TypeError
+        A keyword argument that the phases do not share.
 
     References
     ----------
@@ -297,6 +341,7 @@ def generate(
     TTFT 236 ms, ITL 5.47 ms, 2,811 tokens/s
     """
     require_records(llm, accelerator)
+    check_options("generate", options)
     sequences = number("batch", batch, at_least=1, at_most=1e9, whole=True)
     prompt = number("prompt_tokens", prompt_tokens, at_least=1, at_most=llm.max_context, whole=True)
     output = number("output_tokens", output_tokens, at_least=1, at_most=llm.max_context, whole=True)
@@ -317,15 +362,3 @@ def generate(
 def _as_rank(value: Array, rank: int) -> Array:
     """Return an array with axes of length 1 in front."""
     return np.reshape(value, (1,) * (rank - np.ndim(value)) + np.shape(value))
-
-
-def span(values: Array) -> str:
-    """Write one number, or the range of many.
-
-    Parameters
-    ----------
-    values : array
-        Numbers.
-    """
-    low, high = float(np.min(values)), float(np.max(values))
-    return f"{low:,.4g}" if low == high else f"{low:,.4g} to {high:,.4g}"

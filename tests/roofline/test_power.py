@@ -15,7 +15,8 @@ import roofline as rl
 from roofline import power
 from tests.published import KIM_TABLE_3, KIM_TABLE_4, KIM_TABLE_4_BATCH, KIM_TABLE_5
 
-LLAMA, LLAMA_70B = rl.get_llm("llama-3.1-8b"), rl.get_llm("llama-3.3-70b")
+LLAMA, LLAMA_70B, R1 = (rl.get_llm(key) for key in ("llama-3.1-8b", "llama-3.3-70b", "deepseek-r1"))
+REPEATED = ("q_down", "kv_down", "router")  # not divided by tensor parallelism
 H100, H200, GAUDI2, GAUDI3 = (hs.get(key) for key in ("h100-sxm", "h200-sxm", "gaudi-2", "gaudi-3"))
 LENGTHS = np.array(list(KIM_TABLE_4["llama-3.1-8b"]))
 
@@ -149,6 +150,90 @@ def test_more_work_never_costs_less(batch, context, more_batch, more_context, mo
     assert power.estimate(less, model=free).energy_j <= power.estimate(more, model=free).energy_j
     a, b = (power.under_cap(d, cap_w=cap_w, model=free).time_s for d in (less, more))
     assert a <= b * (1 + 1e-9)
+
+
+LAYOUTS = {
+    "one device": (LLAMA, {}),
+    "tensor": (LLAMA, {"tensor_parallel": 4}),
+    "tensor beyond the KV heads": (LLAMA, {"tensor_parallel": 16}),
+    "pipeline": (LLAMA, {"pipeline_parallel": 4}),
+    "uneven pipeline": (LLAMA, {"pipeline_parallel": 3, "tensor_parallel": 2}),
+    "data": (LLAMA, {"data_parallel": 4}),
+    "tensor and data": (LLAMA, {"tensor_parallel": 2, "data_parallel": 3}),
+    "experts": (R1, {"tensor_parallel": 8, "expert_parallel": 8}),
+    "experts, attention replicated": (R1, {"data_parallel": 8, "expert_parallel": 8, "routing_skew": 0.8}),
+}
+ALL_PARTS = power.PowerModel(
+    name="all parts",
+    idle_w=50,
+    active_w=100,
+    dynamic_w={"matrix": 600, "vector": 90, "special": 70, "on_chip": 40, "memory": 250, "second_tier": 30, "link": 20},
+)
+EVERY_RATE = DESIGN.replace(
+    vector_flops_per_s=1e13,
+    exp_per_s=4e12,
+    on_chip_bytes_per_s=3e13,
+    second_tier_bytes_per_s=4e11,
+    link_bytes_per_s=4.5e11,
+    link_latency_s=1e-6,
+    link_topology="switch",
+    efficiency={"memory": 0.8, "matrix": 0.7},
+    overhead_s=2e-6,
+)
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("offload", [0.0, 0.25])
+@pytest.mark.parametrize("batch", [1, 5, 64])
+def test_energy_goes_with_the_work_however_it_is_divided(layout, offload, batch):
+    # property: joules of memory are bytes times joules per byte, and so for every other part; devices that wait for the
+    # busiest, or that have no sequence at all, add idle power and clocks, which makes up the rest of the energy.
+    llm, options = LAYOUTS[layout]
+    phases = (
+        rl.decode(llm, EVERY_RATE, batch=batch, context_tokens=2048, precision="fp8", offload=offload, **options),
+        rl.prefill(llm, EVERY_RATE, batch=batch, prompt_tokens=300, precision="fp8", offload=offload, **options),
+    )
+    for phase in phases:
+        e = power.estimate(phase, model=ALL_PARTS)
+        spent_j = {name: watts * e.time_s * phase.devices for name, watts in e.breakdown_w.items()}
+        counts = [one.operation for one in phase.operations]
+        away = offload * sum(one.weight_bytes for one in counts)
+        at_peak = {
+            "matrix": sum(
+                sum(product.flops for product in one.products) * one.work / EVERY_RATE.peak_flops(one.precision)
+                for one in counts
+                if one.products
+            ),
+            "vector": sum(one.vector_flops for one in counts) / EVERY_RATE.vector_flops_per_s,
+            "special": sum(one.exponentials for one in counts) / EVERY_RATE.exp_per_s,
+            "on_chip": phase.bytes / EVERY_RATE.on_chip_bytes_per_s,
+            "memory": (phase.bytes - away) / EVERY_RATE.memory_bytes_per_s,
+            "second_tier": away / EVERY_RATE.second_tier_bytes_per_s,
+            "link": sum(one.link_bytes for one in counts) / EVERY_RATE.link_bytes_per_s,
+        }
+        expected_j = {name: ALL_PARTS.dynamic_w[name] * seconds for name, seconds in at_peak.items()}
+        for name, joules in expected_j.items():
+            assert spent_j.get(name, 0.0) == pytest.approx(joules, rel=1e-9, abs=1e-12), name
+        always_j = phase.devices * phase.time_s * (ALL_PARTS.idle_w + ALL_PARTS.active_w)
+        assert e.energy_j == pytest.approx(always_j + sum(expected_j.values()), rel=1e-9)
+
+
+def test_a_pipeline_spends_no_more_on_memory_than_one_device():
+    # hand: one sequence on four stages reads every weight once, 15.3 GB with its cache, at 90 pJ/byte: 1.375 J.
+    d = decode(1, 2048, H100)
+    staged = rl.decode(LLAMA, H100, batch=1, context_tokens=2048, pipeline_parallel=4)
+    joules = [e.breakdown_w["memory"] * e.time_s * e.estimate.devices for e in map(power.estimate, (d, staged))]
+    assert joules == pytest.approx([1.375, 1.375], abs=0.002)
+
+
+def test_what_every_device_repeats_is_work_of_each():
+    # hand: eight tensor-parallel devices each project all of DeepSeek's latents, and one does it once.
+    one, eight = (
+        rl.decode(R1, EVERY_RATE, batch=64, context_tokens=512, precision="fp8", tensor_parallel=n) for n in (1, 8)
+    )
+    repeated = sum(o.flops / EVERY_RATE.peak_flops(o.precision) for o in one.operations if o.name in REPEATED)
+    work = [power.work_s(phase)["matrix"] * phase.devices for phase in (one, eight)]
+    assert work[1] - work[0] == pytest.approx(7 * repeated, rel=1e-9)
 
 
 def test_arrays_are_loops():
@@ -360,7 +445,7 @@ def test_memory_energy_is_more_than_the_memorys_own():
 
 
 def test_gaudi3_at_its_tdp_on_thin_gemms():
-    # what-if, by hand: Kim VI-D sees 900 W on thin GEMMs. At Table III's 370.9 TFLOPS (64 × 4096 × 4096, FP8) the
+    # hand, a what-if: Kim VI-D sees 900 W on thin GEMMs. At Table III's 370.9 TFLOPS (64 × 4096 × 4096, FP8) the
     # matrix engine is 22 % busy and 17.6 MB move in 5.8 µs. With idle and clocks as assumed, its power when always busy
     # must be 1.4 kW: 2.4 times what the TDP leaves it.
     rate = KIM_TABLE_3["gaudi-3", "fp8"][4096][3] * 1e12
@@ -484,7 +569,21 @@ def test_unlike_boundaries_do_not_compare():
     assert not cs3 < cs3
 
 
+def test_equality_is_that_of_arrays_and_knows_what_is_something_else():
+    # property: `!=` is the opposite of `==`, element by element; anything but tokens/J is unequal, and no error.
+    two = power.TokensPerJoule(np.array([0.1, 0.2]))
+    assert (two == power.TokensPerJoule(np.array([0.1, 0.3]))).tolist() == [True, False]
+    assert (two != power.TokensPerJoule(np.array([0.1, 0.3]))).tolist() == [False, True]
+    one = power.TokensPerJoule(0.1)
+    for other in (None, 0.1, "0.1"):
+        assert one != other
+        assert not one == other  # noqa: SIM201  # both operators are tested
+    with pytest.raises(TypeError, match="unhashable"):
+        hash(one)
+
+
 def test_unlike_tokens_do_not_compare():
+    # property: a token that is read and one that is written cost unlike energy, so their figures are refused.
     prompt = power.estimate(rl.prefill(LLAMA, H100, prompt_tokens=2048)).tokens_per_joule
     generated = power.estimate(decode(8, 2048, H100)).tokens_per_joule
     assert (prompt.tokens, generated.tokens, prompt.boundary) == ("prompt", "generated", "device")
@@ -497,6 +596,7 @@ def test_unlike_tokens_do_not_compare():
 
 
 def test_a_boundary_moves_outwards_for_a_stated_overhead():
+    # property: a rack draws no less than its devices, so only outwards and only by 1 or more.
     rack = power.TokensPerJoule(0.2, boundary="rack")
     with pytest.raises(ValueError, match="boundary = 'device' is not accepted: it lies inside the rack"):
         rack.at("device", overhead=1.5)
@@ -512,9 +612,10 @@ def test_a_boundary_moves_outwards_for_a_stated_overhead():
 
 
 def test_unknown_is_not_zero():
+    # property: a figure that nobody gives is an error that names it.
     with pytest.raises(hs.UnknownValueError, match="sn40l: tdp_w is not known"):
         power.model(hs.get("sn40l"))
-    with pytest.raises(ValueError, match=r"design is bare rates without a TDP: give model=PowerModel"):
+    with pytest.raises(hs.UnknownValueError, match=r"design is bare rates without a TDP: give model=PowerModel"):
         power.estimate(decode())
     with pytest.raises(ValueError, match="give an Accelerator"):
         power.model(DESIGN)
@@ -550,6 +651,8 @@ def test_power_is_of_the_package():
     [
         ({"idle_w": -1}, r"idle_w = -1 is not accepted"),
         ({"idle_w": 800}, r"limit_w = 700\.0 is not accepted: give more than idle_w"),
+        ({"dynamic_w": {"matrx": 5}}, r"dynamic_w = 'matrx' is not accepted: give one of 'matrix'"),
+        ({"dynamic_w": {"overhead": 5}}, r"dynamic_w = 'overhead' is not accepted"),  # waiting is no work
         ({"dynamic_w": {"matrix": -5}}, r"dynamic_w\['matrix'\] = -5 is not accepted"),
         ({"clock_exponent": 4}, r"clock_exponent = 4 is not accepted"),
         ({"bandwidth_headroom": 0.5}, r"bandwidth_headroom = 0\.5 is not accepted"),
@@ -558,6 +661,7 @@ def test_power_is_of_the_package():
     ],
 )
 def test_bad_figures_are_named(change, message):
+    # property: the error has the field, the value and what is accepted.
     with pytest.raises(ValueError, match=message):
         CHIP.replace(**change)
 
@@ -588,5 +692,6 @@ def test_energy_counts_every_device():
 
 
 def test_repr_says_what_limits():
+    # property: the limit that was given, or that there is none.
     assert "limit 400 W" in repr(power.under_cap(decode(machine=H200), cap_w=400))
     assert "no limit" in repr(power.estimate(decode(), model=CHIP.replace(limit_w=None)))

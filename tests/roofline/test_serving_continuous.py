@@ -265,7 +265,7 @@ def test_the_largest_rate_is_what_a_full_scheduler_finishes(scenario):
 
 @pytest.mark.parametrize("options", [{}, {"tensor_parallel": 4}, {"precision": "fp8", "fusion": "none"}])
 def test_a_single_request_is_a_static_batch_of_one(options):
-    # limit: with no other request the steps are those of `generate`.
+    # sibling: with no other request the steps are those of `generate`.
     s = continuous_batching(LLAMA, H100, requests_per_s=1e-7, prompt_tokens=700, output_tokens=90, **options)
     g = generate(LLAMA, H100, batch=1, prompt_tokens=700, output_tokens=90, **options)
     assert s.batch == pytest.approx(0, abs=1e-5)
@@ -339,7 +339,50 @@ def test_too_much_load_is_refused_with_the_rate_that_is_not():
     assert sustained.tolist() == [True, False, False]
 
 
+def test_losses_are_named():
+    # property: figures of a machine with overheads or efficiencies below 1 are no ideal roofline, and say so.
+    workload = {"prompt_tokens": 100, "output_tokens": 10, "requests_per_s": 1.0}
+    lossy = rl.Machine.of(H100).replace(efficiency={"memory": 0.8})
+    for machine, kind in ((H100, "ideal roofline, steady state"), (lossy, "roofline with losses, steady state")):
+        s = continuous_batching(LLAMA, machine, **workload)
+        assert s.kind == kind
+        assert kind in repr(s)
+    for pair, kind in (
+        ((H100, H100), "ideal roofline, steady state"),
+        ((lossy, H100), "roofline with losses, steady state"),
+        ((H100, lossy), "roofline with losses, steady state"),
+    ):
+        s = disaggregated(LLAMA, *pair, **workload)
+        assert s.kind == kind
+        assert kind in repr(s)
+
+
+def test_copies_of_the_model_each_run_a_compiled_batch():
+    # published: Brunetta IV-C, batches of up to 8 on an SN40L; two copies of the model run two of them.
+    sn40l, workload = hs.get("sn40l"), {"prompt_tokens": 100, "output_tokens": 100}
+    for copies in (1, 2):
+        load = sustainable_load(LLAMA, sn40l, **workload, data_parallel=copies)
+        assert load.bound == "compiled batch"
+        assert load.steps.slots == 8 * copies
+        apart = pools(LLAMA, sn40l, **workload, link_bytes_per_s=1e10, decode_options={"data_parallel": copies})
+        assert apart.decode_step_s.size == 8 * copies
+
+
+def test_an_option_that_no_phase_takes_is_named_with_those_that_are():
+    # property: what would change the workload behind the back of the queues is refused, by name.
+    workload = {"prompt_tokens": 100, "output_tokens": 10}
+    with pytest.raises(TypeError, match=r"continuous batching does not take new_tokens: .* tensor_parallel"):
+        continuous_batching(LLAMA, H100, requests_per_s=1.0, **workload, new_tokens=2)
+    with pytest.raises(TypeError, match="decode_options does not take new_tokens"):
+        pools(LLAMA, H100, **workload, decode_options={"new_tokens": 2})
+    with pytest.raises(TypeError, match=r"prefill_options does not take cached_tokens: .* logits"):
+        disaggregated(LLAMA, H100, requests_per_s=1.0, **workload, prefill_options={"cached_tokens": 50})
+    every = pools(LLAMA, H100, **workload, prefill_options={"logits": "all"})
+    assert every.prefill_requests_per_s < pools(LLAMA, H100, **workload).prefill_requests_per_s
+
+
 def test_bad_requests_are_refused():
+    # property: the error names the field and what is accepted.
     workload = {"prompt_tokens": 100, "output_tokens": 10}
     with pytest.raises(ValueError, match="output_tokens = 1 is not accepted"):
         sustainable_load(LLAMA, H100, prompt_tokens=100, output_tokens=1)
@@ -361,7 +404,7 @@ def test_bad_requests_are_refused():
 
 
 def test_a_single_request_passes_both_pools_and_the_link():
-    # limit: no waits; the cache is 2·2·32·8·128 = 131,072 bytes a token over 50 GB/s.
+    # hand: no waits; the cache is 2·2·32·8·128 = 131,072 bytes a token over 50 GB/s.
     s = disaggregated(
         LLAMA,
         H100,
@@ -449,6 +492,31 @@ def test_pools_keep_prompts_out_of_the_decode_steps():
     assert apart.itl_s < mixed.itl_s
 
 
+def test_each_pool_must_hold_the_model():
+    # hand: 70.6 billion parameters in BF16 are 141 GB, which one H100 of 80 GB does not hold, whichever pool it is in.
+    llm, h200 = rl.get_llm("llama-3.3-70b"), hs.get("h200-sxm")
+    workload = {"prompt_tokens": 1000, "output_tokens": 100}
+    with pytest.raises(rl.OutOfMemoryError, match=r"needs 14.* GB; NVIDIA H100"):
+        pools(llm, H100, h200, **workload, precision="bf16", decode_options={"tensor_parallel": 2})
+    with pytest.raises(rl.OutOfMemoryError, match=r"needs 14.* GB; NVIDIA H100"):
+        disaggregated(llm, h200, H100, requests_per_s=1e-3, **workload, prefill_options={"tensor_parallel": 2})
+    both = {"prefill_options": {"tensor_parallel": 2}, "decode_options": {"tensor_parallel": 4}}
+    assert pools(llm, H100, **workload, **both).devices == 6
+
+
+@pytest.mark.parametrize("overlap", ["operation", "communication", "perfect"])
+def test_decode_steps_of_a_pool_are_those_of_the_phase(overlap):
+    # sibling: the steps themselves, one context after the other, with whatever overlaps.
+    options = {"overlap": overlap, "tensor_parallel": 2}
+    apart = pools(LLAMA, H100, prompt_tokens=500, output_tokens=5, max_sequences=6, decode_options=options)
+    for batch in (1, 6):
+        steps = [rl.decode(LLAMA, H100, batch=batch, context_tokens=500 + i, **options).time_s for i in (1, 2, 3, 4)]
+        assert apart.decode_step_s[batch - 1] == pytest.approx(np.mean(steps), rel=1e-9)
+    summed = pools(LLAMA, H100, prompt_tokens=500, output_tokens=5, decode_options={"tensor_parallel": 2})
+    assert (apart.decode_step_s[0] < summed.decode_step_s[0]) == (overlap != "operation")
+
+
 def test_a_link_that_nobody_knows_is_an_error():
+    # property: unknown is not zero, nor infinite.
     with pytest.raises(hs.UnknownValueError, match="give link_bytes_per_s"):
         pools(LLAMA, CHIP, prompt_tokens=100, output_tokens=10)

@@ -112,6 +112,21 @@ def test_only_compiled_batches_run_on_dataflow_machines():
     assert best_batch(LLAMA, cs3, prompt_tokens=100, output_tokens=10) == 8
 
 
+def test_copies_of_the_model_each_run_a_compiled_batch():
+    # sibling: max_batch, and a phase's own warnings, know that two copies take twice the batch.
+    sn40l, workload = hs.get("sn40l"), {"prompt_tokens": 100, "output_tokens": 10}
+    for copies in (1, 2, 3):
+        largest = rl.max_batch(LLAMA, sn40l, context_tokens=109, data_parallel=copies)
+        assert largest == 8 * copies
+        assert best_batch(LLAMA, sn40l, **workload, data_parallel=copies) == largest
+        g = generate(LLAMA, sn40l, batch=largest, **workload, data_parallel=copies)
+        assert not any("compiled" in text for text in g.last_step.warnings)
+        with pytest.raises(ValueError, match=f"compiled in advance, of at most {8 * copies}"):
+            generate(LLAMA, sn40l, batch=largest + 1, **workload, data_parallel=copies)
+        layout = rl.Layout(data=copies)
+        assert best_batch(LLAMA, sn40l, **workload, layout=layout, offload=0.1) == largest
+
+
 @settings(max_examples=20)
 @given(batch=st.integers(1, 100), prompt=st.integers(1, 2000), output=st.integers(2, 300))
 def test_more_of_anything_takes_longer(batch, prompt, output):
@@ -151,7 +166,45 @@ def test_energy_counts_every_device_and_power_one():
     assert g.energy_j == pytest.approx(4 * g.power_w * g.latency_s, rel=1e-6)  # at batch 1 nothing is throttled
 
 
+def test_losses_are_named():
+    # property: figures of a machine with overheads or efficiencies below 1 are no ideal roofline, and say so.
+    workload = {"prompt_tokens": 100, "output_tokens": 10}
+    ideal = rl.Machine.of(H100)
+    for machine, kind in (
+        (ideal, "ideal roofline"),
+        (ideal.replace(overhead_s=1e-5), "roofline with losses"),
+        (ideal.replace(efficiency={"memory": 0.8}), "roofline with losses"),
+    ):
+        g = generate(LLAMA, machine, **workload)
+        assert g.kind == kind
+        assert kind in repr(g)
+
+
+def test_a_generation_says_what_overlaps():
+    # property: what its phases say, so that unlike ones can be told apart.
+    g = generate(LLAMA, H100, prompt_tokens=100, output_tokens=10, overlap="perfect")
+    assert g.overlap == g.prefill.overlap == g.last_step.overlap == "perfect"
+
+
+def test_bare_rates_take_constants_of_power():
+    # sibling: the rates of an H100 with its constants draw what the H100 does; without them the error says how.
+    workload = {"batch": [1, 64], "prompt_tokens": 200, "output_tokens": 20}
+    bare = generate(LLAMA, rl.Machine.of(H100), **workload)
+    for figure in ("energy_j", "power_w", "tokens_per_joule"):
+        with pytest.raises(hs.UnknownValueError, match=r"bare rates without a TDP.*\.with_power_model\("):
+            getattr(bare, figure)
+    named, known = generate(LLAMA, H100, **workload), bare.with_power_model(power.model(H100))
+    np.testing.assert_array_equal(known.energy_j, named.energy_j)
+    np.testing.assert_array_equal(known.power_w, named.power_w)
+    assert np.all(known.tokens_per_joule == named.tokens_per_joule)
+    warmer = named.with_power_model(power.model(H100).replace(idle_w=90.3))
+    assert warmer.power_w[0] == pytest.approx(named.power_w[0] + 10, abs=1)  # the throttled prefill draws no more
+    with pytest.raises(ValueError, match="give a PowerModel"):
+        bare.with_power_model(H100)
+
+
 def test_an_unknown_power_is_an_error_that_names_it():
+    # property: no TDP is published for the SN40L, and unknown is not zero.
     g = generate(LLAMA, hs.get("sn40l"), batch=1, prompt_tokens=64, output_tokens=16)
     with pytest.raises(hs.UnknownValueError, match="tdp_w"):
         _ = g.power_w
@@ -201,6 +254,7 @@ def test_throughput_within_is_that_of_the_best_batch():
 
 
 def test_a_limit_that_nothing_meets_says_what_one_sequence_takes():
+    # hand: 16 GB of weights at 3.35 TB/s are 5 ms, far above 0.1; and 141 GB do not fit.
     with pytest.raises(ValueError, match=r"itl_s = 0.0001 is not accepted: a batch of 1 .* takes itl_s = 0.00"):
         throughput_within(LLAMA, H100, prompt_tokens=512, output_tokens=64, itl_s=1e-4)
     with pytest.raises(rl.OutOfMemoryError, match="tensor_parallel"):
@@ -235,6 +289,7 @@ def test_the_front_is_what_nothing_beats(points):
 
 
 def test_a_front_needs_pairs():
+    # property: what is no list of pairs is refused.
     with pytest.raises(ValueError, match="same length"):
         pareto_front([1.0, 2.0], [1.0])
     with pytest.raises(ValueError, match="latency = nan"):
@@ -268,8 +323,48 @@ def test_the_serving_front_holds_the_best_configurations_and_names_the_refused()
 
 
 def test_no_configuration_at_all_is_an_error_with_its_reasons():
+    # published: an H100 has no FP4 (data sheet).
     with pytest.raises(ValueError, match=r"no configuration runs and fits.*no dense matrix peak"):
         serving_front(LLAMA, H100, prompt_tokens=512, output_tokens=32, batches=1, precisions=["nvfp4"])
+
+
+@pytest.mark.parametrize("key", ["sn40l", "cs-3"])
+def test_a_front_says_whether_memory_or_what_is_compiled_refuses(key):
+    # published: Brunetta IV-C, batches of 1 to 8; memory would hold more, and of long sequences it holds fewer.
+    machine = hs.get(key)
+    front = serving_front(LLAMA, machine, prompt_tokens=100, output_tokens=10, batches=[1, 8, 9])
+    assert {one.batch for one in (*front.configurations, *front.beaten)} == {1, 8}
+    (reason,) = front.refused.values()
+    assert reason == f"{machine.name} runs batches compiled in advance, of at most 8"
+    long = serving_front(LLAMA, machine, prompt_tokens=100_000, output_tokens=10, batches=[1, 5, 9])
+    assert set(long.refused.values()) == {
+        f"at most {rl.max_batch(LLAMA, machine, context_tokens=100_009):.0f} sequences fit"
+    }
+
+
+def test_a_front_takes_one_case_at_a_time():
+    # property: arrays of rates or lengths are refused, instead of being paired with the batches one by one.
+    two = rl.Machine(name="two", flops_per_s={"bf16": 1e15}, memory_bytes_per_s=[2e12, 4e12], memory_bytes=90e9)
+    workload = {"prompt_tokens": 64, "output_tokens": 8, "batches": [1, 2]}
+    with pytest.raises(ValueError, match="two has arrays of rates: serving_front takes one machine at a time"):
+        serving_front(LLAMA, two, **workload)
+    with pytest.raises(ValueError, match=r"prompt_tokens = .* give one whole number"):
+        serving_front(LLAMA, H100, **{**workload, "prompt_tokens": [64, 128]})
+    with pytest.raises(ValueError, match="arrays are not accepted"):
+        serving_front(LLAMA, H100, **workload, offload=[0.0, 0.1])
+
+
+def test_an_option_that_no_phase_takes_is_named_with_those_that_are():
+    # property: the error is about the function that was called, and is no reason to refuse a configuration.
+    workload = {"prompt_tokens": 64, "output_tokens": 8}
+    for call, name in ((generate, "generate"), (best_batch, "best_batch"), (throughput_within, "throughput_within")):
+        with pytest.raises(TypeError, match=f"{name} does not take cached_tokens: .* tensor_parallel, .*without"):
+            call(LLAMA, H100, **workload, cached_tokens=10)
+    for wrong in ({"new_tokens": 2}, {"precision": "fp8"}):
+        with pytest.raises(TypeError, match=f"serving_front does not take {next(iter(wrong))}"):
+            serving_front(LLAMA, H100, **workload, batches=1, **wrong)
+    with pytest.raises(TypeError, match=r"a layout does not take tensor: .* tensor_parallel"):
+        serving_front(LLAMA, H100, **workload, batches=1, layouts=[{"tensor": 2}])
 
 
 def test_the_package_names_what_it_exports():
