@@ -199,12 +199,10 @@ def compare(a: Deployment, b: Deployment) -> Comparison:
 
 
 def _refuse_unlike(left: Any, right: Any) -> None:
-    for what, field, otherwise in (
-        ("phases", "phase", "whole generations"),
-        ("kinds of estimate", "kind", None),
-        ("logits", "logits", None),
-    ):
-        of_a, of_b = getattr(left, field, otherwise), getattr(right, field, otherwise)
+    # A cap is a choice about one side, and so no unlikeness: its phase is compared.
+    left, right = (getattr(side, "unthrottled", side) for side in (left, right))
+    for what, field in (("phases", "phase"), ("kinds of estimate", "kind"), ("logits", "logits")):
+        of_a, of_b = (getattr(side, field, type(side).__name__) for side in (left, right))
         if of_a != of_b:
             raise ValueError(f"a and b are of unlike {what}: {of_a} against {of_b}; compare like with like")
     for ours, theirs in zip(_phases(left), _phases(right), strict=True):
@@ -235,6 +233,8 @@ def _refuse_unlike(left: Any, right: Any) -> None:
 
 def _phases(estimate: Any) -> tuple[Any, ...]:
     """Return the phases of a generation, or the one that a phase estimate is."""
+    if hasattr(estimate, "scheduler"):  # of a stream of requests the full step, whose length is the machine's
+        return ()
     found = (getattr(estimate, "prefill", None), getattr(estimate, "last_step", None))
     return tuple(phase for phase in found if phase is not None) or (estimate,)
 

@@ -54,9 +54,10 @@ class Deployment:
         What is bought.
     facility : Facility
         Where it stands.
-    throughput : PhaseEstimate, Generation, number or array
+    throughput : PhaseEstimate, Generation, ContinuousBatching, PowerEstimate, number or array
         An estimate knows the devices that it used, and the server is filled with as many replicas as fit; of a
-        generation, output tokens count. A plain number is tokens/s of the whole server.
+        generation or a stream of requests, output tokens count; of a power estimate, what its limit leaves. A plain
+        number is tokens/s of the whole server.
     accelerator : Accelerator, optional
         What the server holds; taken from the estimate or the catalogue if not given.
 

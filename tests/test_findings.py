@@ -381,8 +381,8 @@ def test_kim_prefill_peak(says):
 
 
 def test_kim_power_cap(says):
-    # Rung: regression for the ideal roofline, which loses too much and less at long context; published (Table IV)
-    # for the rest. The power model is fitted to the capped column, the time of a kernel is not.
+    # Rung: regression for the ideal roofline, which loses too much and hardly less at short context; published (Table
+    # IV) for the rest. The power model is fitted to the capped column, the time of a kernel is not.
     h200, lengths = hs.get("h200-sxm"), np.array(list(KIM_TABLE_4[LLAMA_8B]))
     model = rl.power.model(h200)
     device, options = with_kernel_time("h200-sxm")
@@ -394,7 +394,7 @@ def test_kim_power_cap(says):
         loss[llm] = 100 * rl.power.under_cap(step, cap_w=400, model=model).loss
         uncapped[llm] = step.tflops / np.array([row.uncapped for row in KIM_TABLE_4[llm].values()])
     assert min(ideal[LLAMA_8B].min(), ideal[LLAMA_70B].min()) > 35
-    assert ideal[LLAMA_8B][0] > ideal[LLAMA_8B][-1]
+    assert np.ptp(ideal[LLAMA_8B]) < 5
     # The uncapped column is not fitted: from above, and within a fifth.
     for values in uncapped.values():
         assert np.all((values > 1) & (values < 1.2))

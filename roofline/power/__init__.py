@@ -17,7 +17,7 @@ A control loop of firmware is slower than a phase is long: one clock holds over 
 >>> import roofline as rl
 >>> d = rl.decode(rl.get_llm("llama-3.1-8b"), hs.get("h200-sxm"), batch=64, context_tokens=8192, precision="fp8")
 >>> print(f"{rl.power.estimate(d).power_w:.0f} W, {rl.power.under_cap(d, cap_w=400).loss:.0%} slower at 400 W")
-700 W, 42% slower at 400 W
+700 W, 41% slower at 400 W
 """
 
 from __future__ import annotations

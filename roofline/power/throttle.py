@@ -8,8 +8,10 @@ from typing import Any
 
 import numpy as np
 
+from hardware_specs import Accelerator
 from roofline._arrays import Array, minimum, namespace
 from roofline._validation import number
+from roofline.machine import Machine
 from roofline.phases import PhaseEstimate
 from roofline.power.draw import parts_w, total_w, work_s
 from roofline.power.models import PowerModel, model_for
@@ -70,8 +72,41 @@ class PowerEstimate:
 
     @property
     def loss(self) -> Array:
-        """Throughput lost to the limit, as a share of that at full clock."""
+        """Throughput that a cap costs, as a share of that at the TDP; without a cap, what the TDP costs."""
+        if self.cap_w is None:
+            return self.loss_to_full_clock
+        return 1 - estimate(self.unthrottled, model=self.model).time_s / self.time_s
+
+    @property
+    def loss_to_full_clock(self) -> Array:
+        """Throughput lost to TDP and cap together, as a share of that at full clock, which the TDP may not allow."""
         return 1 - self.unthrottled.time_s / self.time_s
+
+    @property
+    def devices(self) -> int:
+        """Accelerators of one replica."""
+        return self.estimate.devices
+
+    @property
+    def kind(self) -> str:
+        """What the figures are."""
+        return f"{self.estimate.kind} within a power limit"
+
+    @property
+    def workload(self) -> str:
+        """What was asked for, in words, without the machine."""
+        limit = "TDP" if self.cap_w is None else f"{span(self.cap_w)} W"
+        return f"{self.estimate.workload}, within its {limit}"
+
+    @property
+    def accelerator(self) -> Accelerator | Machine:
+        """What was asked about."""
+        return self.unthrottled.accelerator
+
+    @property
+    def machine(self) -> Machine:
+        """The rates that are left, of one device."""
+        return self.estimate.machine
 
     @cached_property
     def demand_w(self) -> Array:
@@ -180,7 +215,7 @@ def under_cap(phase: PhaseEstimate, *, cap_w: Any, model: PowerModel | None = No
     >>> d = decode(get_llm("llama-3.1-8b"), hs.get("h200-sxm"), batch=64, context_tokens=8192, precision="fp8")
     >>> capped = under_cap(d, cap_w=[700, 550, 400])
     >>> capped.clock.round(2), capped.loss.round(2)
-    (array([0.97, 0.79, 0.58]), array([0.03, 0.21, 0.42]))
+    (array([0.97, 0.79, 0.58]), array([0.  , 0.19, 0.41]))
     """
     chosen = model_for(phase, model)
     cap = number("cap_w", cap_w, above=0)

@@ -315,6 +315,44 @@ class ContinuousBatching:
         """Devices of the replica."""
         return self.scheduler.step.devices
 
+    @property
+    def llm(self) -> LLM:
+        """The model."""
+        return self.scheduler.step.llm
+
+    @property
+    def accelerator(self) -> Accelerator | Machine:
+        """What was asked about."""
+        return self.scheduler.step.accelerator
+
+    @property
+    def machine(self) -> Machine:
+        """The rates used, of one device."""
+        return self.scheduler.step.machine
+
+    @property
+    def precision(self) -> PrecisionPolicy:
+        """Formats of each part."""
+        return self.scheduler.step.precision
+
+    @property
+    def prompt_tokens(self) -> float:
+        """Mean prompt [token]."""
+        return self.scheduler.prompt.mean
+
+    @property
+    def output_tokens(self) -> float:
+        """Mean output [token]."""
+        return self.scheduler.output.mean
+
+    @property
+    def workload(self) -> str:
+        """What was asked for, in words, without the machine."""
+        return (
+            f"{span(self.requests_per_s)} requests/s to {self.llm.name}, {self.prompt_tokens:,.4g} prompt and "
+            f"{self.output_tokens:,.4g} output tokens on average, {self.precision.name}"
+        )
+
 
 def _solve(scheduler: Scheduler, rate: float) -> dict[str, float]:
     """Solve the steady state at one rate."""

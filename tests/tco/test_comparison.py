@@ -274,7 +274,7 @@ def test_whole_generations_compare_by_their_output_tokens():
     with pytest.raises(ValueError, match="output tokens differ"):
         tco.compare(sides[0], tco.Deployment(hs.get_server("dgx-h100"), tco.Facility(), shorter))
     step = rl.decode(llm, hs.get("h100-sxm"), batch=16, context_tokens=512, precision="fp8")
-    with pytest.raises(ValueError, match="whole generations against decode"):
+    with pytest.raises(ValueError, match="Generation against decode"):
         tco.compare(sides[0], tco.Deployment(hs.get_server("dgx-h100"), tco.Facility(), step))
 
 
@@ -298,3 +298,19 @@ def test_unlike_options_are_refused(theirs, message):
     ]
     with pytest.raises(ValueError, match=message):
         tco.compare(*sides)
+
+
+def test_capped_phases_and_streams_of_requests_have_a_price():
+    # sibling: the server's throughput is that of its replicas, whatever the estimate; a cap is no unlikeness.
+    llm, h100, server = rl.get_llm("llama-3.1-8b"), hs.get("h100-sxm"), hs.get_server("dgx-h100")
+    step = rl.decode(llm, h100, batch=64, context_tokens=2048, precision="fp8")
+    capped = rl.power.under_cap(step, cap_w=400)
+    stream = rl.continuous_batching(
+        llm, h100, prompt_tokens=1000, output_tokens=200, requests_per_s=10, precision="fp8"
+    )
+    free, limited, busy = (tco.Deployment(server, tco.Facility(), of) for of in (step, capped, stream))
+    assert limited.tokens_per_s == pytest.approx(8 * float(capped.tokens_per_s), rel=1e-12)
+    assert busy.tokens_per_s == pytest.approx(8 * 10 * 200, rel=1e-12)
+    assert tco.compare(limited, free).r_th == pytest.approx(1 - float(capped.loss), rel=1e-9)
+    with pytest.raises(ValueError, match="unlike phases"):
+        tco.compare(busy, free)
