@@ -37,6 +37,8 @@ class PowerEstimate:
         The lower of cap and TDP, of one device [W]; None where there is neither.
     clock : array
         Clock over the full one.
+    capped : bool
+        Whether a cap was asked for, beside the TDP.
     """
 
     unthrottled: PhaseEstimate
@@ -44,6 +46,7 @@ class PowerEstimate:
     model: PowerModel
     cap_w: Array | None
     clock: Array
+    capped: bool = False
 
     @property
     def boundary(self) -> str:
@@ -73,7 +76,7 @@ class PowerEstimate:
     @property
     def loss(self) -> Array:
         """Throughput that a cap costs, as a share of that at the TDP; without a cap, what the TDP costs."""
-        if self.cap_w is None:
+        if not self.capped:
             return self.loss_to_full_clock
         return 1 - estimate(self.unthrottled, model=self.model).time_s / self.time_s
 
@@ -95,7 +98,7 @@ class PowerEstimate:
     @property
     def workload(self) -> str:
         """What was asked for, in words, without the machine."""
-        limit = "TDP" if self.cap_w is None else f"{span(self.cap_w)} W"
+        limit = f"{span(self.cap_w)} W" if self.capped else "TDP"
         return f"{self.estimate.workload}, within its {limit}"
 
     @property
@@ -219,7 +222,8 @@ def under_cap(phase: PhaseEstimate, *, cap_w: Any, model: PowerModel | None = No
     """
     chosen = model_for(phase, model)
     cap = number("cap_w", cap_w, above=0)
-    return _throttled(phase, chosen, cap if chosen.limit_w is None else minimum(cap, chosen.limit_w))
+    limit_w = cap if chosen.limit_w is None else minimum(cap, chosen.limit_w)
+    return replace(_throttled(phase, chosen, limit_w), capped=True)
 
 
 def _at_clock(phase: PhaseEstimate, model: PowerModel, clock: Array) -> PhaseEstimate:
