@@ -136,8 +136,9 @@ def plan_pareto(
     if len(kinds) > 1:
         raise ValueError(f"unlike latencies, {', '.join(sorted(kinds))}: give fronts of the same")
     kind = choice("latency", kinds.pop() if kinds else "latency_s", tuple(_LATENCIES))
-    differ = _differing([one for each in fronts.values() for one in each.configurations])
-    series, notes = [], []
+    differ = _differing([one for each in fronts.values() for one in (*each.configurations, *each.beaten)])
+    workloads = {one.workload for one in fronts.values()}
+    series, notes = [], list(workloads) if len(workloads) == 1 else []
     for name, one in named.items():
         if isinstance(one, ServingFront):
             every = (*one.configurations, *one.beaten)

@@ -271,12 +271,15 @@ class ServingFront:
         Those that another beats.
     refused : mapping of str to str
         Configurations that do not run or do not fit, each with its reason.
+    workload : str
+        What was asked for, in words.
     """
 
     configurations: tuple[Configuration, ...]
     latency: str
     beaten: tuple[Configuration, ...]
     refused: Mapping[str, str]
+    workload: str
 
     def __repr__(self) -> str:
         first, last = self.configurations[0], self.configurations[-1]
@@ -408,6 +411,9 @@ def serving_front(
         latency=latency,
         beaten=tuple(one for i, one in enumerate(tried) if i not in kept),
         refused=refused,
+        workload=(
+            f"{g.kind}: {llm.name} on {accelerator.name}, {prompt_tokens:,} prompt and {output_tokens:,} output tokens"
+        ),
     )
 
 
