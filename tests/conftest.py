@@ -11,8 +11,8 @@ from hypothesis import settings
 
 mpl.use("Agg")
 
-# In CI the same examples every time, so that red means a changed program, and fewer, since more of the same find no more;
-# elsewhere new ones, to find what is wrong.
+# In CI the same examples every time, so that red means a changed program, and fewer, since more of the same find no
+# more; elsewhere new ones, to find what is wrong.
 settings.register_profile("repeatable", deadline=None, derandomize=True, max_examples=40)
 settings.register_profile("searching", deadline=None)
 settings.register_profile("thorough", deadline=None, max_examples=5_000)
