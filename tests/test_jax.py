@@ -90,3 +90,23 @@ def test_the_validated_functions_compile_too():
     compiled = jax.jit(lambda batch: rl.decode(LLAMA, H100, batch=batch, context_tokens=2048, precision="fp8").time_s)
     expected = rl.decode(LLAMA, H100, batch=np.array([1.0, 8.0]), context_tokens=2048, precision="fp8").time_s
     np.testing.assert_allclose(compiled(np.array([1.0, 8.0])), expected, rtol=1e-13)
+
+
+@pytest.mark.parametrize(
+    ("name", "layout"),
+    [
+        ("deepseek-r1", rl.Layout(data=4, expert=4)),
+        ("mixtral-8x7b", rl.Layout(tensor=2, data=2)),
+        ("gemma-2-9b", rl.Layout(pipeline=2)),
+    ],
+)
+def test_every_architecture_and_layout_compiles(name, layout):
+    # sibling: experts, latent attention, windows and tiles give NumPy's numbers under jit.
+    machine, llm = rl.Machine.of(hs.get("h200-sxm")), rl.get_llm(name)
+
+    def time_s(batch, context):
+        step = rl.decode_operations(llm, batch=batch, context_tokens=context, precision=rl.policy("fp8"), layout=layout)
+        return rl.phase_time_s(step, machine, devices=layout.devices)
+
+    points = np.array([1.0, 8.0, 64.0]), np.array([100.0, 1000.0, 5000.0])
+    np.testing.assert_allclose(jax.jit(time_s)(*map(jnp.asarray, points)), time_s(*points), rtol=1e-12)
