@@ -109,4 +109,4 @@ def test_every_architecture_and_layout_compiles(name, layout):
         return rl.phase_time_s(step, machine, devices=layout.devices)
 
     points = np.array([1.0, 8.0, 64.0]), np.array([100.0, 1000.0, 5000.0])
-    np.testing.assert_allclose(jax.jit(time_s)(*map(jnp.asarray, points)), time_s(*points), rtol=1e-12)
+    np.testing.assert_allclose(jax.jit(time_s)(*map(jax.numpy.asarray, points)), time_s(*points), rtol=1e-12)
