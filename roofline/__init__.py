@@ -153,7 +153,7 @@ _ROOMS = ("formulas", "plot", "power", "quality", "serving")
 
 
 def __getattr__(name: str) -> Any:
-    if name in _ROOMS:
+    if name in _ROOMS or name in _HOME.values():
         return import_module(f"roofline.{name}")
     if name not in _HOME:
         raise AttributeError(f"module 'roofline' has no attribute {name!r}")

@@ -67,6 +67,7 @@ class Ceilings:
         off = (self.without,) if isinstance(self.without, str) else tuple(self.without)
         for name in off:
             choice("without", name, CEILINGS)
+        off = tuple(name for name in CEILINGS if name in off)  # in one order, so that equal choices are equal
         if {"matrix", "memory"} <= set(off):
             raise ValueError(f"without = {off!r} is not accepted: one of 'matrix' and 'memory' must stay")
         object.__setattr__(self, "without", off)

@@ -610,6 +610,8 @@ class _Pass:
         flops = float(layers * heads * formulas.gemm_flops(m=1, k=k, n=n))
         weights = layers * heads * k * n
         quantised = formulas.quantise_flops(elements=k) if _widens(precision.activations, precision.output) else 0.0
+        if quantised and precision.activation_scaling == "dynamic":
+            quantised += formulas.absmax_flops(elements=k)
         converted = formulas.dequantise_flops(elements=weights) if _widens(precision.weights, precision.compute) else 0
         yield Operation(
             name=name,

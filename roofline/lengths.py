@@ -44,14 +44,16 @@ class Lengths:
     weights: Sequence[float] | None = None
 
     def __post_init__(self) -> None:
-        if isinstance(self.values, str | int | float) or not hasattr(self.values, "__iter__"):
+        try:
+            given = tuple(self.values)
+        except TypeError:
+            given = ()
+        if isinstance(self.values, str) or any(isinstance(value, bool | str) for value in given) or not given:
             raise ValueError(f"values = {self.values!r} is not accepted: give a list of lengths, such as [100, 3000]")
-        if any(isinstance(value, bool | str) for value in self.values):
-            raise ValueError(f"values = {self.values!r} is not accepted: give whole lengths of at least 1")
-        values = tuple(float(value) for value in self.values)
+        values = tuple(float(value) for value in given)
         wrong = [value for value in values if not (value >= 1 and value == math.floor(value) and value < math.inf)]
-        if not values or wrong:
-            raise ValueError(f"values = {wrong[0] if wrong else ()} is not accepted: give whole lengths of at least 1")
+        if wrong:
+            raise ValueError(f"values = {wrong[0]} is not accepted: give whole lengths of at least 1")
         if self.weights is not None and not hasattr(self.weights, "__iter__"):
             raise ValueError(f"weights = {self.weights!r} is not accepted: give {len(values)}, one a length")
         weights = tuple(float(weight) for weight in (self.weights if self.weights is not None else [1] * len(values)))

@@ -212,6 +212,14 @@ class Machine:
         if self.link_topology is not None:
             choice("link_topology", self.link_topology, TOPOLOGIES)
 
+    def __getstate__(self) -> dict[str, Any]:
+        plain = {"flops_per_s": dict(self.flops_per_s), "efficiency": dict(self.efficiency)}
+        return self.__dict__ | plain  # a read-only view of a mapping cannot be pickled
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        for name, value in state.items():
+            object.__setattr__(self, name, MappingProxyType(value) if isinstance(value, dict) else value)
+
     @classmethod
     def of(cls, accelerator: Accelerator | Machine, *, devices: int = 1) -> Machine:
         """Return the rates of an accelerator, of one die where software sees several.

@@ -106,7 +106,7 @@ class Operation:
     pattern : {"all_reduce", "all_to_all", "send"}
         How a collective exchanges its messages.
     launches : array
-        How often a device starts it, one after another: once per layer and micro-batch.
+        How often a device starts it, one after another: once per layer and, in decode, micro-batch.
     imbalance, weight_imbalance : array
         Load of the busiest device over the mean: of all its work but reading weights, and of that.
 

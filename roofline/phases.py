@@ -161,6 +161,8 @@ class PhaseEstimate:
         Tokens that each sequence gets in a decode step.
     cached_tokens : array
         Tokens of each prompt that are in the cache already.
+    routing_skew : float
+        Zipf exponent of the experts' popularity.
     logits : str
         Where the LM head ran in prefill.
     overlap : str
@@ -184,6 +186,7 @@ class PhaseEstimate:
     lengths: Lengths | None = None
     new_tokens: Array = 1
     cached_tokens: Array = 0
+    routing_skew: float = 0.0
     logits: str
     overlap: str
     ceilings: Ceilings
@@ -384,6 +387,8 @@ class PhaseEstimate:
             words.append(f"{_span(self.cached_tokens)} cached")
         if np.any(np.asarray(self.new_tokens) != 1):
             words.append(f"{_span(self.new_tokens)} new tokens a step")
+        if self.routing_skew:
+            words.append(f"routing skew {self.routing_skew:g}")
         if self.devices > 1:
             words.append(str(self.layout))
         if self.phase == "prefill" and self.logits == "all":
@@ -418,7 +423,6 @@ class PhaseEstimate:
         return (
             f"<p><b>{self.kind}</b>: {self.workload}, on {self.devices} × {self.machine.name}<br>"
             f"{_span(self.time_s * 1e3)} ms, {_span(self.tokens_per_s)} tokens/s, "
-            f"MFU {_span(self.mfu * 100)} %"
             f"MFU {_span(self.mfu * 100)} %"
             f"{', does NOT fit in memory' if self._known_to_fit is False else ''}</p>"
             "<table><tr><th>operation</th><th>layers</th><th>precision</th>"
@@ -549,6 +553,7 @@ def prefill(
         logits=logits,
         overlap=overlap,
         layout=shared,
+        routing_skew=_skew(routing_skew),
         fusion=fusion,
         geometry=geometry,
         offload=offload,
@@ -686,6 +691,7 @@ def decode(
         logits="all",
         overlap=overlap,
         layout=shared,
+        routing_skew=_skew(routing_skew),
         fusion=fusion,
         geometry=geometry,
         offload=offload,

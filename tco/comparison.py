@@ -210,8 +210,9 @@ def _refuse_unlike(left: Any, right: Any) -> None:
             ("new tokens a step", "new_tokens"),
             ("cached tokens", "cached_tokens"),
             ("lengths", "lengths"),
+            ("routing skews", "routing_skew"),
         ):
-            if np.any(getattr(ours, field) != getattr(theirs, field)):
+            if _differ(getattr(ours, field), getattr(theirs, field)):
                 raise ValueError(f"a and b have unlike workloads: {what} differ; compare like with like")
         for what, of_a, of_b in (
             ("overlaps", ours.overlap, theirs.overlap),
@@ -224,17 +225,32 @@ def _refuse_unlike(left: Any, right: Any) -> None:
         of_a, of_b = left.llm.name, right.llm.name
         detail = f"{of_a} against {of_b}" if of_a != of_b else f"two versions of {of_a}"
         raise ValueError(f"a and b are of unlike models: {detail}; compare like with like")
+    for part in ("prompt", "output"):  # of streams of requests, how the lengths are distributed
+        ours, theirs = (getattr(getattr(side, "scheduler", None), part, None) for side in (left, right))
+        if (
+            ours is not None
+            and theirs is not None
+            and (_differ(ours.values, theirs.values) or _differ(ours.shares, theirs.shares))
+        ):
+            raise ValueError(f"a and b have unlike workloads: {part} lengths differ; compare like with like")
     phase = getattr(left, "phase", None)
     named = {"prefill": {"prompt": "tokens"}, "decode": {"context": "tokens"}}
     for unit, field in named.get(str(phase), {"prompt": "prompt_tokens", "output": "output_tokens"}).items():
-        if np.any(getattr(left, field) != getattr(right, field)):
+        if _differ(getattr(left, field), getattr(right, field)):
             raise ValueError(f"a and b have unlike workloads: {unit} tokens differ; compare like with like")
 
 
+def _differ(ours: Any, theirs: Any) -> bool:
+    try:
+        return bool(np.any(np.asarray(ours != theirs)))
+    except ValueError:  # arrays that do not broadcast
+        return True
+
+
 def _phases(estimate: Any) -> tuple[Any, ...]:
-    """Return the phases of a generation, or the one that a phase estimate is."""
-    if hasattr(estimate, "scheduler"):  # of a stream of requests the full step, whose length is the machine's
-        return ()
+    """Return the phases of a generation or a stream, or the one that a phase estimate is."""
+    if hasattr(estimate, "scheduler"):
+        return (estimate.scheduler.step,)
     found = (getattr(estimate, "prefill", None), getattr(estimate, "last_step", None))
     return tuple(phase for phase in found if phase is not None) or (estimate,)
 

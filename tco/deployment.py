@@ -56,8 +56,9 @@ class Deployment:
         Where it stands.
     throughput : PhaseEstimate, Generation, ContinuousBatching, PowerEstimate, number or array
         An estimate knows the devices that it used, and the server is filled with as many replicas as fit; of a
-        generation or a stream of requests, output tokens count; of a power estimate, what its limit leaves. A plain
-        number is tokens/s of the whole server.
+        generation or a stream of requests, output tokens count; of a power estimate, what its limit leaves (the server
+        is still provisioned for its own power, unless ``server.replace(power_w=…)`` says less). A plain number is
+        tokens/s of the whole server.
     accelerator : Accelerator, optional
         What the server holds; taken from the estimate or the catalogue if not given.
 
@@ -124,8 +125,9 @@ class Deployment:
                 f"throughput needs {estimate.devices} devices, but server {self.server.key} has "
                 f"{self.server.accelerators}"
             )
-        if hasattr(estimate, "require_fit"):  # a generation that does not fit was refused when it was made
-            estimate.require_fit()
+        phase = getattr(estimate, "unthrottled", estimate)
+        if hasattr(phase, "require_fit"):  # a generation that does not fit was refused when it was made
+            phase.require_fit()
 
     @property
     def replicas(self) -> int | None:

@@ -109,17 +109,19 @@ def cautions(result: Comparison, *, reveal: bool = False) -> list[str]:
             ratio = float(result.ratio_at(**end))
             notes.append(f"{price.name} is the low end of a range; at the high end the TCO ratio is {turned(ratio)}")
     losses = [_lost_to_the_tdp(side.throughput) for side in (result.a, result.b)]
-    if any(losses):
-        named = [
-            f"{loss:.0%} of {side.server.accelerator}'s throughput"
-            for loss, side in zip(losses, (result.a, result.b), strict=True)
-            if loss
-        ]
-        ratio = now * (1 - losses[1]) / (1 - losses[0])
-        notes.append(
-            f"the power model sees the TDP cost {' and '.join(named)} (docs/power.md); "
-            f"the TCO ratio is then {turned(ratio)}"
-        )
+    named = [
+        f"{loss:.0%} of {side.server.accelerator}'s throughput"
+        for loss, side in zip(losses, (result.a, result.b), strict=True)
+        if loss
+    ]
+    if named:
+        note = f"the power model sees the TDP cost {' and '.join(named)} (docs/power.md)"
+        if losses[0] is not None and losses[1] is not None:
+            note += f"; the TCO ratio is then {turned(now * (1 - losses[1]) / (1 - losses[0]))}"
+        notes.append(note)
+    rates = [getattr(side.throughput, "requests_per_s", None) for side in (result.a, result.b)]
+    if hasattr(result.a.throughput, "scheduler") and rates[0] != rates[1]:
+        notes.append(f"the streams are of unlike rates, {rates[0]:g} and {rates[1]:g} requests/s a replica")
     modelled = [is_modelled(side.throughput) for side in (result.a, result.b)]
     if any(modelled) and not all(modelled):
         notes.append("one throughput is modelled and one a plain number: make sure that both count the same tokens")
@@ -134,14 +136,14 @@ def cautions(result: Comparison, *, reveal: bool = False) -> list[str]:
     return notes
 
 
-def _lost_to_the_tdp(throughput: Any) -> float:
-    """Share of a phase's throughput that its machine loses at its TDP; 0 below 1 %, or where its power is not known."""
+def _lost_to_the_tdp(throughput: Any) -> float | None:
+    """Share of a phase's throughput that its machine loses at its TDP; 0 below 1 %, None where its power is unknown."""
     if not isinstance(throughput, PhaseEstimate):
-        return 0.0
+        return None
     try:
         loss = float(power.estimate(throughput).loss)
     except ValueError:
-        return 0.0
+        return None
     return loss if loss >= 0.01 else 0.0
 
 
@@ -154,10 +156,10 @@ def workload(result: Comparison) -> str:
         Of scalar shape.
     """
     throughput = result.a.throughput
-    if not isinstance(throughput, PhaseEstimate):
+    if not is_modelled(throughput):
         return "throughputs as given"
-    words, other = throughput.workload, result.b.throughput
-    if isinstance(other, PhaseEstimate) and other.workload != words:
+    words, other = str(throughput.workload), result.b.throughput
+    if is_modelled(other) and other.workload != words:
         parts = zip(words.split(", "), other.workload.split(", "), strict=False)
         words = ", ".join(mine if mine == theirs else f"{mine} against {theirs}" for mine, theirs in parts)
     return words
@@ -171,7 +173,7 @@ def _verdict(result: Comparison, a: str, b: str) -> str:
     else:
         cheaper, dearer, saved = (a, b, 1 - ratio) if ratio < 1 else (b, a, 1 - 1 / ratio)
         verdict = f"{cheaper} is cheaper: a {_token(result)} costs {saved:.1%} less than on {dearer} ({below})."
-    if any(isinstance(side.throughput, PhaseEstimate) for side in (result.a, result.b)):
+    if any(is_modelled(side.throughput) for side in (result.a, result.b)):
         verdict += (
             " Throughputs are ideal rooflines: upper bounds, from which a machine with immature software falls further "
             "than its rival."
@@ -202,7 +204,8 @@ def _why(result: Comparison, a: str, b: str) -> str:
     for name, side in ((a, result.a), (b, result.b)):
         estimate = side.throughput
         if not isinstance(estimate, PhaseEstimate):
-            lines.append(f"{name}: {float(side.tokens_per_s):,.0f} tokens/s a server, as given")
+            origin = f"{side.replicas} replicas, {estimate.workload}" if is_modelled(estimate) else "as given"
+            lines.append(f"{name}: {float(side.tokens_per_s):,.0f} tokens/s a server, {origin}")
             continue
         largest = max(estimate.operations, key=lambda operation: float(operation.time_s))
         lines.append(

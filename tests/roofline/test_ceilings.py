@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pickle
+
 import numpy as np
 import pytest
 from hypothesis import assume, given, settings
@@ -643,3 +645,21 @@ def test_absorbed_weights_are_converted_too():
     d = rl.decode(rl.get_llm("deepseek-r1"), hs.get("h200-sxm"), batch=1, context_tokens=10, precision="w8a16")
     absorbed = sum(float(o.operation.fixed.vector_flops) for o in d.operations if o.name == "absorb_k")
     assert absorbed == 61 * 128 * 128 * 512
+
+
+def test_a_machine_and_its_estimates_can_be_pickled():
+    # property: what goes to another process comes back the same.
+    machine = rl.Machine.of(hs.get("h100-sxm")).replace(efficiency={"memory": 0.9})
+    again = pickle.loads(pickle.dumps(machine))
+    assert again == machine
+    assert again.peak_flops("fp8") == machine.peak_flops("fp8")
+    d = rl.decode(rl.get_llm("llama-3.1-8b"), machine, batch=8, context_tokens=100)
+    assert pickle.loads(pickle.dumps(d)).time_s == d.time_s
+
+
+def test_lengths_may_come_from_an_iterator():
+    # property: any iterable of whole numbers, and nothing else.
+    assert rl.Lengths(x for x in (1, 2)).values == (1.0, 2.0)
+    for wrong in (np.array(5), "12", 5, None, [], [True]):
+        with pytest.raises(ValueError, match="values"):
+            rl.Lengths(wrong)

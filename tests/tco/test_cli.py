@@ -296,7 +296,8 @@ def test_a_mistake_in_the_costs_file_is_named_with_its_line_and_without_its_valu
     status, out, err = run(capsys, *MAIN_JOB, "--costs", path)
     assert (status, out) == (2, "")
     assert message in err
-    assert not any(secret in err for secret in ("83117", "8.31", "7.53", "75.3", "83.1", "125"))
+    said = err.replace(str(tmp_path), "")  # whose number may be any
+    assert not any(secret in said for secret in ("83117", "8.31", "7.53", "75.3", "83.1", "125"))
     assert [entry.name for entry in tmp_path.iterdir()] == ["costs.toml"]
 
 

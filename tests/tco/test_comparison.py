@@ -286,6 +286,7 @@ def test_whole_generations_compare_by_their_output_tokens():
         ({"geometry": "waves"}, "unlike geometries"),
         ({"overlap": "perfect"}, "unlike overlaps"),
         ({"context_tokens": rl.Lengths([1, 4095])}, "lengths differ"),
+        ({"context_tokens": np.array([1, 2, 3])}, "context tokens differ"),
     ],
 )
 def test_unlike_options_are_refused(theirs, message):
@@ -314,3 +315,39 @@ def test_capped_phases_and_streams_of_requests_have_a_price():
     assert tco.compare(limited, free).r_th == pytest.approx(1 - float(capped.loss), rel=1e-9)
     with pytest.raises(ValueError, match="unlike phases"):
         tco.compare(busy, free)
+
+
+def test_unlike_streams_and_skews_are_refused_and_capped_misfits_too():
+    # property: what decides a throughput beside the machine is alike on both sides; what does not fit has no price.
+    llm, h100, server = rl.get_llm("llama-3.1-8b"), hs.get("h100-sxm"), hs.get_server("dgx-h100")
+
+    def stream(**options):
+        asked = {"prompt_tokens": rl.Lengths([1000, 1000]), "output_tokens": 100, "requests_per_s": 5} | options
+        return tco.Deployment(server, tco.Facility(), rl.continuous_batching(llm, h100, **asked))
+
+    assert tco.compare(stream(), stream()).ratio == pytest.approx(1, rel=1e-12)
+    with pytest.raises(ValueError, match="prompt lengths differ"):
+        tco.compare(stream(), stream(prompt_tokens=rl.Lengths([1, 1999])))
+    with pytest.raises(ValueError, match="unlike geometries"):
+        tco.compare(stream(), stream(geometry="none"))
+    mixtral = rl.get_llm("mixtral-8x7b")
+    even, skewed = (
+        tco.Deployment(
+            server,
+            tco.Facility(),
+            rl.decode(
+                mixtral, h100, batch=64, context_tokens=100, precision="fp8", tensor_parallel=4, routing_skew=skew
+            ),
+        )
+        for skew in (0.0, 1.0)
+    )
+    with pytest.raises(ValueError, match="routing skews differ"):
+        tco.compare(even, skewed)
+    in_order, reversed_order = (
+        tco.Deployment(server, tco.Facility(), rl.decode(llm, h100, batch=1, context_tokens=10, without=off))
+        for off in (("special", "latency"), ("latency", "special"))
+    )
+    assert tco.compare(in_order, reversed_order).ratio == pytest.approx(1, rel=1e-12)
+    large = rl.decode(rl.get_llm("llama-3.3-70b"), h100, batch=64, context_tokens=2048)
+    with pytest.raises(rl.OutOfMemoryError):
+        tco.Deployment(server, tco.Facility(), rl.power.estimate(large))
