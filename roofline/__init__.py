@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from roofline import formulas, plot, power, quality, serving
     from roofline.ceilings import Ceilings, phase_time_s
+    from roofline.estimates import OperationEstimate, PhaseEstimate
     from roofline.forward import decode_operations, prefill_operations
     from roofline.layout import Layout
     from roofline.lengths import Lengths
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from roofline.machine import CEILINGS, Machine, Tile
     from roofline.memory import MemoryUse, OutOfMemoryError, kv_cache_bytes, max_batch, memory_use, weight_bytes
     from roofline.operations import Counts, Operation, Product
-    from roofline.phases import OperationEstimate, PhaseEstimate, decode, prefill
+    from roofline.phases import decode, prefill
     from roofline.precision import POLICY_NAMES, PrecisionPolicy, policy
     from roofline.search import BestLayout, LayoutOption, best_layout, layouts
     from roofline.serving import (
@@ -116,9 +117,9 @@ _HOME = {
     "Machine": "machine",
     "MemoryUse": "memory",
     "Operation": "operations",
-    "OperationEstimate": "phases",
+    "OperationEstimate": "estimates",
     "OutOfMemoryError": "memory",
-    "PhaseEstimate": "phases",
+    "PhaseEstimate": "estimates",
     "PrecisionPolicy": "precision",
     "Product": "operations",
     "ServingFront": "serving",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from functools import wraps
 from typing import Any, ParamSpec, TypeAlias, TypeVar
@@ -58,3 +59,11 @@ def minimum(first: Array, second: Array) -> Array:
     """Elementwise smaller of two arrays or numbers, broadcast together."""
     xp = namespace(first, second)
     return xp.minimum(xp.asarray(first), xp.asarray(second))
+
+
+def ceil(value: Array) -> Array:
+    """Round up; a plain number stays one."""
+    if isinstance(value, int | float):
+        return float(math.ceil(value))
+    xp = namespace(value)
+    return xp.ceil(xp.asarray(value))

@@ -368,7 +368,9 @@ def _times(
             cost = machine.vector_flops_per_exp
             vector = _sum(vector[0], cost * fixed.exponentials), _sum(vector[1], cost * each.exponentials)
         if machine.vector_flops_per_s is not None:
-            put("vector", _product(busiest, vector[0]), _product(busiest, vector[1]), machine.vector_flops_per_s)
+            # What a linear layer does beside its rows is converting its weights, once on each device that reads them.
+            beside = operation.weight_imbalance if operation.kind in ("linear", "head") else busiest
+            put("vector", _product(beside, vector[0]), _product(busiest, vector[1]), machine.vector_flops_per_s)
     if not _is_zero(machine.overhead_s) and "overhead" not in off:
         times["overhead"] = _Time(operation.launches * machine.overhead_s, 0.0, 0.0)
     return times

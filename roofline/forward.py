@@ -14,7 +14,6 @@ Nothing here is validated; :mod:`roofline.phases` does that.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
@@ -22,7 +21,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from hardware_specs import number_format
 from roofline import formulas
-from roofline._arrays import Array, floats, maximum, minimum, namespace
+from roofline._arrays import Array, ceil, floats, maximum, minimum
 from roofline.layout import Layout
 from roofline.lengths import Lengths, average
 from roofline.operations import Counts, Operation, Product
@@ -240,7 +239,7 @@ class _Pass:
         data, stages = self.layout.data, self.layout.pipeline
         # Copies of the model share whole sequences: the busiest has the rounded-up share, and some may have none.
         self.copies = minimum(self.sequences, data) if data > 1 else 1
-        share = _ceil(self.sequences / data) if data > 1 else self.sequences
+        share = ceil(self.sequences / data) if data > 1 else self.sequences
         uneven = share * data / self.sequences if data > 1 else 1.0
         # In decode a pipeline works on as many micro-batches as it has stages: each sequence waits for its token before
         # the next step. A prefill can be cut into chunks as small as a row, so that only the first of them sees every
@@ -250,7 +249,7 @@ class _Pass:
         idle: Array = 1.0
         weights_idle: Array = 1.0
         if stages > 1:
-            longest = _ceil(self.llm.layers / stages) / self.llm.layers  # of the stages, as a share of all layers
+            longest = ceil(self.llm.layers / stages) / self.llm.layers  # of the stages, as a share of all layers
             if self.absorbed:
                 self.micro_batches = minimum(share, stages)
                 self.passes = maximum(1.0, self.micro_batches * longest)
@@ -739,7 +738,3 @@ def _bytes(format_name: str) -> float:
 def _widens(stored: str, used: str) -> bool:
     """Whether numbers are kept in fewer bits than they are used in, and so must be converted."""
     return number_format(stored).element_bits < number_format(used).element_bits
-
-
-def _ceil(value: Array) -> Array:
-    return math.ceil(value) if isinstance(value, int | float) else namespace(value).ceil(value)

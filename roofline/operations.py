@@ -108,7 +108,7 @@ class Operation:
     launches : array
         How often a device starts it, one after another: once per layer and, in decode, micro-batch.
     imbalance, weight_imbalance : array
-        Load of the busiest device over the mean: of all its work but reading weights, and of that.
+        Load of the busiest device over the mean: of all its work but reading and converting weights, and of that.
 
     Examples
     --------

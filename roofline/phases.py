@@ -1,10 +1,8 @@
-"""Prefill and decode on a machine: operations, their times, and what bounds them."""
+"""Prefill and decode: the public calls, which check what they are given and put an estimate together."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from dataclasses import replace as _replace
-from functools import cached_property
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -12,23 +10,12 @@ import numpy as np
 from hardware_specs import Accelerator
 from roofline._arrays import Array
 from roofline._validation import choice, number
-from roofline.ceilings import (
-    OVERLAPS,
-    Ceilings,
-    ceiling_times_s,
-    operation_time_s,
-    overlapped_communication,
-    perfect_overlap,
-    slowest_ceiling,
-    sum_by_ceiling,
-    total,
-    unknown_ceilings,
-)
+from roofline.ceilings import OVERLAPS, Ceilings
+from roofline.estimates import OperationEstimate, PhaseEstimate
 from roofline.forward import decode_operations, prefill_operations
 from roofline.layout import Layout, layout_of, over_dies
 from roofline.lengths import Lengths
 from roofline.machine import Machine, machine, require_records
-from roofline.memory import MemoryUse, compiled_batch, memory_use, memory_warning, require_fit
 from roofline.operations import Operation
 from roofline.precision import PrecisionPolicy, policy
 
@@ -36,398 +23,6 @@ if TYPE_CHECKING:
     from roofline.llm import LLM
 
 FUSIONS = ("fused", "none", "layer")
-
-
-@dataclass(frozen=True, eq=False)
-class OperationEstimate:
-    """An operation on a machine: its counts, its time and what sets it. Attributes are computed when asked for.
-
-    Attributes
-    ----------
-    operation : Operation
-        The counts, over all devices.
-    machine : Machine
-        Rates of one device.
-    devices : int
-        Devices that share it, the dies of a package each.
-    ceilings : Ceilings
-        Which ceilings count.
-    padded : dict
-        Rows rounded up to whole tiles, which the operations of a phase share.
-    """
-
-    operation: Operation
-    machine: Machine
-    devices: int
-    ceilings: Ceilings
-    padded: dict[Any, Any] = field(default_factory=dict, repr=False)
-
-    @property
-    def name(self) -> str:
-        """Name of the operation, such as ``qkv``."""
-        return self.operation.name
-
-    @property
-    def layers(self) -> int:
-        """Layers that it stands for."""
-        return self.operation.layers
-
-    @property
-    def precision(self) -> str:
-        """Number format of the matrix engine."""
-        return self.operation.precision
-
-    @property
-    def flops(self) -> Array:
-        """Model FLOPs [FLOP]."""
-        return self.operation.flops
-
-    @property
-    def bytes(self) -> Array:
-        """Traffic to main memory [byte]."""
-        return self.operation.bytes
-
-    @cached_property
-    def ceiling_times_s(self) -> dict[str, Array]:
-        """Time that each ceiling sets, by name [s]."""
-        return ceiling_times_s(self.operation, self.machine, devices=self.devices, ceilings=self.ceilings)
-
-    @cached_property
-    def time_s(self) -> Array:
-        """Time of the slowest ceiling, and what comes on top [s]."""
-        return operation_time_s(
-            self.operation, self.machine, devices=self.devices, ceilings=self.ceilings, padded=self.padded
-        )
-
-    @property
-    def bound(self) -> Array:
-        """Name of the ceiling that takes longest, of ``roofline.CEILINGS``."""
-        return slowest_ceiling(self.ceiling_times_s)
-
-    @property
-    def intensity(self) -> Array:
-        """Operational intensity [FLOP/byte]; 0 where nothing is multiplied, or nothing crosses main memory."""
-        multiplies = self.operation.kind not in ("collective", "elementwise")
-        return self.flops / self.bytes if multiplies and np.all(np.asarray(self.bytes) > 0) else 0.0
-
-    @property
-    def matrix_utilisation(self) -> Array:
-        """Share of the matrix engine's time that padding leaves to the products: 1 with ``geometry="none"``."""
-        times = self.ceiling_times_s
-        if "matrix" not in times:
-            return 1.0
-        plain = _replace(self.ceilings, geometry="none")
-        unpadded = ceiling_times_s(self.operation, self.machine, devices=self.devices, ceilings=plain)
-        return unpadded["matrix"] / times["matrix"]
-
-    @property
-    def tflops(self) -> Array:
-        """Achieved rate over all devices [TFLOP/s]; 0 where nothing is multiplied."""
-        multiplies = self.operation.kind not in ("collective", "elementwise")
-        return self.flops / self.time_s / 1e12 if multiplies else 0.0
-
-
-@dataclass(frozen=True, eq=False, kw_only=True)
-class PhaseEstimate:
-    """Roofline of a phase. Attributes are computed when asked for.
-
-    Times, rates and bounds have the shape to which workload and machine broadcast; counts (``flops``, ``bytes``,
-    ``memory_bytes``) depend on the workload alone and have its shape.
-
-    Attributes
-    ----------
-    phase : str
-        ``prefill`` or ``decode``.
-    kind : str
-        What the figures are: ``ideal roofline``, an upper bound on throughput, or ``roofline with losses`` where the
-        machine has overheads or efficiencies below 1.
-    llm : LLM
-        The model.
-    accelerator : Accelerator or Machine
-        What was asked about.
-    machine : Machine
-        The rates used, of one device; of one die where a package shows several to software.
-    layout : Layout
-        How accelerators share the model.
-    precision : PrecisionPolicy
-        Formats of each part.
-    batch : array
-        Sequences.
-    tokens : array
-        New prompt tokens (prefill) or cached context tokens (decode) of each sequence; of unlike ones, the mean.
-    lengths : Lengths, optional
-        Lengths of unlike sequences.
-    new_tokens : array
-        Tokens that each sequence gets in a decode step.
-    cached_tokens : array
-        Tokens of each prompt that are in the cache already.
-    routing_skew : float
-        Zipf exponent of the experts' popularity.
-    logits : str
-        Where the LM head ran in prefill.
-    overlap : str
-        ``operation``, ``communication`` or ``perfect``, see :func:`decode`.
-    ceilings : Ceilings
-        Which ceilings count, and how.
-    fusion : str
-        ``fused``, ``none`` or ``layer``, see :func:`decode`.
-    operations : tuple of OperationEstimate
-        The same, per operation.
-    """
-
-    phase: Literal["prefill", "decode"]
-    llm: LLM
-    accelerator: Accelerator | Machine
-    machine: Machine
-    layout: Layout
-    precision: PrecisionPolicy
-    batch: Array
-    tokens: Array
-    lengths: Lengths | None = None
-    new_tokens: Array = 1
-    cached_tokens: Array = 0
-    routing_skew: float = 0.0
-    logits: str
-    overlap: str
-    ceilings: Ceilings
-    fusion: str
-    operations: tuple[OperationEstimate, ...]
-    kind: str = "ideal roofline"
-
-    @property
-    def devices(self) -> int:
-        """Accelerators of one replica."""
-        return self.layout.devices
-
-    @property
-    def unknown(self) -> dict[str, str]:
-        """Ceilings that would apply, but whose rate is unknown, with the reason: the bound is loose by these."""
-        return unknown_ceilings(
-            (estimate.operation for estimate in self.operations), self.machine, ceilings=self.ceilings
-        )
-
-    @property
-    def warnings(self) -> tuple[str, ...]:
-        """What to mind: too little memory, batches not compiled for, assumptions that bind, unknown rates."""
-        away = self.ceilings.offload
-        full = memory_warning(self.llm, self.accelerator, self.precision, self.layout, offload=away)
-        over = f"does not fit in the memory of {self.machine.name}" if self._known_to_fit is False else ""
-        largest = compiled_batch(self.accelerator, self.layout)
-        compiled = ""
-        if largest is not None and np.max(self.batch) > largest:
-            compiled = f"batch {_span(self.batch)} is above {largest}, the largest compiled for {self.machine.name}"
-        softmax = ""
-        if self.machine.vector_flops_per_exp is not None and np.any(np.asarray(self.bound) == "vector"):
-            cost = f"{_span(self.machine.vector_flops_per_exp)} FLOPs each, an assumption"
-            softmax = (
-                f"exponentials bound {self.machine.name}: its vector units take {cost} (Machine.vector_flops_per_exp)"
-            )
-        absent = [f"no {name} ceiling: {reason}" for name, reason in self.unknown.items()]
-        return tuple(text for text in (over, full, compiled, softmax, *absent) if text)
-
-    @cached_property
-    def shape(self) -> tuple[int, ...]:
-        """Shape that all arguments broadcast to."""
-        parts = (self.batch, self.tokens, self.new_tokens, self.cached_tokens, self.ceilings.offload)
-        return np.broadcast_shapes(*map(np.shape, parts), self.machine.shape)
-
-    @cached_property
-    def time_s(self) -> Array:
-        """Time of the phase [s]: the sum over operations, or the slowest ceiling if overlap is perfect."""
-        if self.overlap != "operation":
-            of = {id(estimate.operation): estimate for estimate in self.operations}
-            operations = [estimate.operation for estimate in self.operations]
-
-            def time_of(operation: Operation) -> Array:
-                return of[id(operation)].time_s
-
-            if self.overlap == "communication":
-                return overlapped_communication(operations, time_of)
-            return perfect_overlap(operations, time_of, lambda operation: of[id(operation)].ceiling_times_s)
-        return total(operation.time_s for operation in self.operations)
-
-    @property
-    def ceiling_times_s(self) -> dict[str, Array]:
-        """Time that each ceiling would take alone, summed over the operations [s]."""
-        return sum_by_ceiling(operation.ceiling_times_s for operation in self.operations)
-
-    @property
-    def bound(self) -> Array:
-        """Name of the ceiling with the largest summed time, of ``roofline.CEILINGS``."""
-        return np.broadcast_to(slowest_ceiling(self.ceiling_times_s), self.shape)[()]
-
-    @cached_property
-    def flops(self) -> Array:
-        """Model FLOPs: matrix products only, causal half of attention (Kim IV-C) [FLOP]."""
-        return sum(operation.flops for operation in self.operations)
-
-    @cached_property
-    def bytes(self) -> Array:
-        """Traffic to main memory over all devices [byte]."""
-        return sum(operation.bytes for operation in self.operations)
-
-    @property
-    def intensity(self) -> Array:
-        """Operational intensity of the whole phase [FLOP/byte]."""
-        return self.flops / self.bytes
-
-    @property
-    def tokens_per_s(self) -> Array:
-        """Throughput of one replica: new prompt tokens (prefill) or generated tokens (decode) per second.
-
-        With several `new_tokens` a step, all of them count; of guesses that are verified, only some are output.
-        """
-        produced = self.batch * (self.tokens if self.phase == "prefill" else self.new_tokens)
-        return produced / self.time_s
-
-    @property
-    def tflops(self) -> Array:
-        """Achieved rate over all devices [TFLOP/s]."""
-        return self.flops / self.time_s / 1e12
-
-    @property
-    def mfu(self) -> Array:
-        """Model FLOPs utilisation: achieved rate over the peak at the linear layers' precision, as Kim divides."""
-        devices = over_dies(self.layout, self.accelerator).devices
-        return self.flops / self.time_s / (devices * self.machine.peak_flops(self.precision.compute))
-
-    @property
-    def memory(self) -> MemoryUse:
-        """What weights, KV cache and activations take on each device at the end of the phase; of a die, if it has."""
-        rows = self.batch * (self.tokens if self.phase == "prefill" else self.new_tokens)
-        split = over_dies(self.layout, self.accelerator)
-        return memory_use(self.llm, self.precision, batch=self.batch, tokens=self._held, rows=rows, layout=split)
-
-    @property
-    def memory_by_tier(self) -> dict[str, Array]:
-        """Weights and KV cache on each accelerator, in ``memory`` and, where offloaded, in ``second_tier`` [byte].
-
-        Examples
-        --------
-        >>> import hardware_specs as hs
-        >>> from roofline import get_llm
-        >>> d = decode(get_llm("llama-3.3-70b"), hs.get("gh200-96gb"), batch=8, context_tokens=4096, offload="auto")
-        >>> {tier: round(float(held) / 1e9, 1) for tier, held in d.memory_by_tier.items()}, str(d.bound)
-        ({'memory': 103.1, 'second_tier': 48.8}, 'second_tier')
-        """
-        use, away = self.memory, self.ceilings.offload
-        tiers = {"memory": (use.held - away * use.weights) * self._dies}
-        if np.any(np.asarray(away) > 0):
-            tiers["second_tier"] = away * use.weights * self._dies
-        return tiers
-
-    @property
-    def _held(self) -> Array | Lengths:
-        """Tokens in the cache at the end of the phase, of unlike sequences each with its own."""
-        gained = self.cached_tokens if self.phase == "prefill" else self.new_tokens
-        if self.lengths is None or np.ndim(gained) > 0:
-            return self.tokens + gained
-        return self.lengths.longer(float(gained))
-
-    @property
-    def memory_bytes(self) -> Array:
-        """Weights and KV cache on each accelerator at the end of the phase [byte]."""
-        return self.memory.held * self._dies
-
-    @property
-    def _dies(self) -> int:
-        return self.accelerator.dies if isinstance(self.accelerator, Accelerator) else 1
-
-    @property
-    def fits(self) -> Array:
-        """Whether :attr:`memory_bytes` is within the capacity of a device.
-
-        Raises
-        ------
-        ValueError
-            The machine gives no capacity.
-        """
-        if self.machine.memory_bytes is None:
-            raise ValueError(f"{self.machine.name} gives no memory_bytes, so whether the model fits is unknown")
-        tiers = self.memory_by_tier
-        fits = tiers["memory"] <= self.machine.memory_bytes * self._dies
-        if "second_tier" in tiers and self.machine.second_tier_bytes is not None:
-            fits = fits & (tiers["second_tier"] <= self.machine.second_tier_bytes * self._dies)
-        return fits
-
-    @property
-    def _known_to_fit(self) -> bool | None:
-        """Whether every point fits; ``None`` where the capacity is unknown."""
-        return None if self.machine.memory_bytes is None else bool(np.all(self.fits))
-
-    def require_fit(self) -> None:
-        """Refuse an estimate that does not fit in memory.
-
-        Raises
-        ------
-        OutOfMemoryError
-            Needed, available, and what would fit.
-        """
-        require_fit(
-            self.llm,
-            self.accelerator,
-            self.precision,
-            batch=self.batch,
-            tokens=self._held,
-            layout=self.layout,
-            offload=self.ceilings.offload,
-        )
-
-    @property
-    def workload(self) -> str:
-        """What was asked for, in words, without the machine."""
-        unit = "prompt tokens" if self.phase == "prefill" else "context tokens"
-        words = [
-            f"{self.phase} of {self.llm.name}",
-            f"batch {_span(self.batch)}",
-            f"{_span(self.tokens)} {unit}",
-            self.precision.name,
-        ]
-        if np.any(np.asarray(self.cached_tokens) > 0):
-            words.append(f"{_span(self.cached_tokens)} cached")
-        if np.any(np.asarray(self.new_tokens) != 1):
-            words.append(f"{_span(self.new_tokens)} new tokens a step")
-        if self.routing_skew:
-            words.append(f"routing skew {self.routing_skew:g}")
-        if self.devices > 1:
-            words.append(str(self.layout))
-        if self.phase == "prefill" and self.logits == "all":
-            words.append("logits at every position")
-        if self.overlap != "operation":
-            words.append(f"{self.overlap} overlap")
-        if self.fusion != "fused":
-            words.append("nothing fused" if self.fusion == "none" else "each layer one kernel")
-        if np.any(np.asarray(self.ceilings.offload) > 0):
-            words.append(f"{_span(100 * self.ceilings.offload)} % of the weights in the second tier")
-        if self.ceilings.without:
-            words.append(f"without {', '.join(self.ceilings.without)}")
-        if self.ceilings.geometry != "padding":
-            words.append(f"geometry {self.ceilings.geometry}")
-        return ", ".join(words)
-
-    def __repr__(self) -> str:
-        return (
-            f"PhaseEstimate({self.kind}: {self.workload}, on {self.devices} × {self.machine.name}: "
-            f"{_span(self.time_s * 1e3)} ms, {_span(self.tokens_per_s)} tokens/s, "
-            f"{'/'.join(sorted(set(np.ravel(self.bound).tolist())))} bound"
-            f"{', does NOT fit in memory' if self._known_to_fit is False else ''})"
-        )
-
-    def _repr_html_(self) -> str:
-        rows = "".join(
-            f"<tr><td>{operation.name}</td><td>{operation.layers}</td><td>{operation.precision}</td>"
-            f"<td>{_span(operation.time_s * 1e6)}</td>"
-            f"<td>{'/'.join(sorted(set(np.ravel(operation.bound).tolist())))}</td></tr>"
-            for operation in self.operations
-        )
-        return (
-            f"<p><b>{self.kind}</b>: {self.workload}, on {self.devices} × {self.machine.name}<br>"
-            f"{_span(self.time_s * 1e3)} ms, {_span(self.tokens_per_s)} tokens/s, "
-            f"MFU {_span(self.mfu * 100)} %"
-            f"{', does NOT fit in memory' if self._known_to_fit is False else ''}</p>"
-            "<table><tr><th>operation</th><th>layers</th><th>precision</th>"
-            f"<th>time [µs]</th><th>bound</th></tr>{rows}</table>"
-        )
 
 
 def prefill(
@@ -512,7 +107,7 @@ def prefill(
     15.9 ms, 1871 TFLOPS, matrix bound
     """
     require_records(llm, accelerator)
-    formats = policy(precision)
+    formats, ceilings, skew = policy(precision), Ceilings(geometry=geometry, without=without), _skew(routing_skew)
     choice("logits", logits, ("last", "all"))
     sequences = number("batch", batch, at_least=1, at_most=1e9, whole=True)
     cached: Any = 0  # the usual 0 stays a plain number, so that nothing is added to every element of a sweep
@@ -528,7 +123,7 @@ def prefill(
         pipeline_parallel=pipeline_parallel,
         expert_parallel=expert_parallel,
         data_parallel=data_parallel,
-        linked="link" not in Ceilings(without=without).without,
+        linked="link" not in ceilings.without,
     )
     operations = prefill_operations(
         llm,
@@ -539,7 +134,7 @@ def prefill(
         logits=logits,
         layout=over_dies(shared, accelerator),
         fusion=choice("fusion", fusion, FUSIONS),
-        routing_skew=_skew(routing_skew),
+        routing_skew=skew,
     )
     return _estimate(
         "prefill",
@@ -553,11 +148,10 @@ def prefill(
         logits=logits,
         overlap=overlap,
         layout=shared,
-        routing_skew=_skew(routing_skew),
+        routing_skew=skew,
         fusion=fusion,
-        geometry=geometry,
+        ceilings=ceilings,
         offload=offload,
-        without=without,
     )
 
 
@@ -652,7 +246,7 @@ def decode(
     (8, 'memory')
     """
     require_records(llm, accelerator)
-    formats = policy(precision)
+    formats, ceilings, skew = policy(precision), Ceilings(geometry=geometry, without=without), _skew(routing_skew)
     sequences = number("batch", batch, at_least=1, at_most=1e9, whole=True)
     new: Any = 1
     if not (type(new_tokens) is int and new_tokens == 1):
@@ -667,7 +261,7 @@ def decode(
         pipeline_parallel=pipeline_parallel,
         expert_parallel=expert_parallel,
         data_parallel=data_parallel,
-        linked="link" not in Ceilings(without=without).without,
+        linked="link" not in ceilings.without,
     )
     operations = decode_operations(
         llm,
@@ -677,7 +271,7 @@ def decode(
         precision=formats,
         layout=over_dies(shared, accelerator),
         fusion=choice("fusion", fusion, FUSIONS),
-        routing_skew=_skew(routing_skew),
+        routing_skew=skew,
     )
     return _estimate(
         "decode",
@@ -691,11 +285,10 @@ def decode(
         logits="all",
         overlap=overlap,
         layout=shared,
-        routing_skew=_skew(routing_skew),
+        routing_skew=skew,
         fusion=fusion,
-        geometry=geometry,
+        ceilings=ceilings,
         offload=offload,
-        without=without,
     )
 
 
@@ -735,15 +328,13 @@ def _estimate(
     tokens: Array | Lengths,
     overlap: str,
     layout: Layout,
-    geometry: str,
+    ceilings: Ceilings,
     offload: Any,
-    without: str | tuple[str, ...],
     **rest: Any,
 ) -> PhaseEstimate:
     choice("overlap", overlap, OVERLAPS)
     split = over_dies(layout, accelerator)
-    known = Ceilings(geometry=geometry, without=without)
-    rates = machine(accelerator, precision, devices=1 if "link" in known.without else split.joined)
+    rates = machine(accelerator, precision, devices=1 if "link" in ceilings.without else split.joined)
     if overlap == "communication" and rates.link_overlaps is False:
         raise ValueError(
             f"overlap = 'communication' is not accepted: {rates.name} cannot send messages while it computes"
@@ -759,33 +350,26 @@ def _estimate(
         tokens=mean,
         lengths=tokens if isinstance(tokens, Lengths) else None,
         overlap=overlap,
-        ceilings=known,
+        ceilings=ceilings,
         operations=(),
         kind="roofline with losses" if rates.lossy else "ideal roofline",
         **rest,
     )
-    share = _offloaded(estimate) if isinstance(offload, str) and offload == "auto" else _share(offload)
-    ceilings = Ceilings(geometry=geometry, without=without, offload=share)
-    if np.any(np.asarray(share) > 0) and rates.second_tier_bytes_per_s is None:
+    if isinstance(offload, str) and offload != "auto":
+        raise ValueError(f"offload = {offload!r} is not accepted: give a share from 0 to 1, or 'auto'")
+    ceilings = replace(ceilings, offload=_offloaded(estimate) if isinstance(offload, str) else offload)
+    if np.any(np.asarray(ceilings.offload) > 0) and rates.second_tier_bytes_per_s is None:
         raise ValueError(
             f"offload is not accepted: {rates.name} gives no bandwidth of a second tier of memory or of a host link"
         )
     padded: dict[Any, Any] = {}
-    return _replace(
+    return replace(
         estimate,
         ceilings=ceilings,
         operations=tuple(
             OperationEstimate(operation, rates, split.devices, ceilings, padded) for operation in operations
         ),
     )
-
-
-def _share(offload: Any) -> Array:
-    if isinstance(offload, str):
-        raise ValueError(f"offload = {offload!r} is not accepted: give a share from 0 to 1, or 'auto'")
-    plain = isinstance(offload, int | float) and not isinstance(offload, bool)
-    share = number("offload", offload, at_least=0, at_most=1)
-    return float(share) if plain else share
 
 
 def _offloaded(estimate: PhaseEstimate) -> Array:
@@ -795,9 +379,3 @@ def _offloaded(estimate: PhaseEstimate) -> Array:
         raise ValueError(f"offload = 'auto' is not accepted: {estimate.machine.name} gives no memory_bytes")
     # A rounding error more, so that what the division leaves behind does not count as too much.
     return np.clip((use.held - capacity) / use.weights * (1 + 1e-12), 0.0, 1.0)
-
-
-def _span(values: Array) -> str:
-    """Write one number, or the range of many."""
-    low, high = float(np.min(values)), float(np.max(values))
-    return f"{low:,.4g}" if low == high else f"{low:,.4g} to {high:,.4g}"

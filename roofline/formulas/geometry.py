@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from roofline._arrays import Array, in_floats, maximum, minimum, namespace
+from roofline._arrays import Array, ceil, in_floats, maximum, minimum
 from roofline.formulas.gemm import gemm_flops
 
 
@@ -25,7 +25,7 @@ def padded(*, size: Array, granule: Array) -> Array:
     >>> float(padded(size=65, granule=64)), float(padded(size=64, granule=64))
     (128.0, 64.0)
     """
-    return _ceil(size / granule) * granule
+    return ceil(size / granule) * granule
 
 
 @in_floats
@@ -146,7 +146,7 @@ def wave_quantised_flops(
     """
     best = None
     for rows, columns in tiles:
-        waves = _ceil(products * _ceil(m / rows) * _ceil(n / columns) / units)
+        waves = ceil(products * ceil(m / rows) * ceil(n / columns) / units)
         flops = waves * units * 2 * rows * columns * padded(size=k, granule=tile_k)
         if operand_bytes_per_clock is not None:
             clocks_per_k = rows * columns / macs_per_unit_clock
@@ -210,9 +210,3 @@ def input_elements_per_cycle(*, units: Array, rows: Array, columns: Array) -> Ar
     16384
     """
     return units * (rows + columns)
-
-
-def _ceil(value: Array) -> Array:
-    """Round up, in the value's own namespace."""
-    xp = namespace(value)
-    return xp.ceil(xp.asarray(value))

@@ -12,7 +12,7 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 from roofline._labels import FONT_POINTS, MarginLabels, heading
 from roofline._validation import choice
-from roofline.phases import PhaseEstimate
+from roofline.estimates import PhaseEstimate
 from roofline.plot.breakdown_plan import BreakdownPlan, largest, plan_breakdown, require_all_sum
 from roofline.plot.plan import by_name, require_scalars
 from roofline.plot.words import device_name, digits, names_of, percent, word

@@ -9,7 +9,7 @@ import numpy as np
 
 from roofline._arrays import Array
 from roofline._validation import choice
-from roofline.phases import PhaseEstimate
+from roofline.estimates import PhaseEstimate
 from roofline.plot.plan import by_name
 
 MOST_BANDS = 8

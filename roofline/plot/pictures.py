@@ -14,7 +14,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, NullFormatter
 
 from roofline._labels import FONT_POINTS, LabelPlacer, MarginLabels, heading
-from roofline.phases import PhaseEstimate
+from roofline.estimates import PhaseEstimate
 from roofline.plot.plan import FurtherRoof, RooflinePlan, RooflinePoint, plan_roofline
 from roofline.plot.words import device_name, digits, listed, names_of, percent, word
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass, fields, replace
 from hardware_specs import number_format
 from roofline._arrays import Array
 from roofline.ceilings import slowest_ceiling, sum_by_ceiling
+from roofline.estimates import OperationEstimate, PhaseEstimate
 from roofline.machine import Machine
-from roofline.phases import OperationEstimate, PhaseEstimate
 
 _NEAR = 0.5  # of an operation's time: a ceiling that takes less is far from setting it
 _LARGE = 0.05  # of a phase's time: what a ceiling must concern

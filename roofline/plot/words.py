@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from hardware_specs import Accelerator
+from roofline.estimates import PhaseEstimate
 from roofline.machine import Machine
-from roofline.phases import PhaseEstimate
 
 _WORDS = {
     "qkv": "QKV",

@@ -10,7 +10,7 @@ import numpy as np
 
 from roofline._arrays import Array
 from roofline._validation import count, number
-from roofline.phases import PhaseEstimate
+from roofline.estimates import PhaseEstimate
 from roofline.power.models import PowerModel
 from roofline.power.throttle import PowerEstimate, estimate, under_cap
 

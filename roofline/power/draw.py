@@ -9,8 +9,8 @@ import numpy as np
 
 from roofline._arrays import Array
 from roofline._validation import number
+from roofline.estimates import OperationEstimate, PhaseEstimate
 from roofline.operations import Operation
-from roofline.phases import OperationEstimate, PhaseEstimate
 from roofline.power.models import CORE_CEILINGS, DRAWING_CEILINGS, PowerModel, model_for
 
 

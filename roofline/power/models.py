@@ -12,8 +12,8 @@ import numpy as np
 from hardware_specs import Accelerator, UnknownValueError
 from roofline._arrays import Array, minimum
 from roofline._validation import choice, number
+from roofline.estimates import PhaseEstimate
 from roofline.machine import Machine
-from roofline.phases import PhaseEstimate
 from roofline.power.measured import ACTIVE_SHARE, IDLE_SHARE, MEASURED, MEMORY_J_PER_BYTE
 
 BOUNDARIES = ("device", "board", "chassis", "rack")

@@ -10,12 +10,12 @@ import numpy as np
 
 from hardware_specs import Accelerator
 from roofline._arrays import Array, minimum, namespace
+from roofline._text import span
 from roofline._validation import number
+from roofline.estimates import PhaseEstimate
 from roofline.machine import Machine
-from roofline.phases import PhaseEstimate
 from roofline.power.draw import parts_w, total_w, work_s
 from roofline.power.models import PowerModel, model_for
-from roofline.power.text import span
 from roofline.power.tokens import TokensPerJoule
 
 _STEPS = 48  # halvings of the clock's interval: to 1e-15, below what a double tells apart

@@ -12,10 +12,11 @@ import numpy as np
 from hardware_specs import Accelerator
 from roofline._arrays import Array
 from roofline.ceilings import Ceilings
+from roofline.estimates import PhaseEstimate
 from roofline.layout import Layout, over_dies
 from roofline.machine import Machine, machine
 from roofline.memory import compiled_batch
-from roofline.phases import PhaseEstimate, decode, prefill
+from roofline.phases import decode, prefill
 from roofline.precision import PrecisionPolicy
 from roofline.search.divisions import misfit
 from roofline.search.result import LayoutOption

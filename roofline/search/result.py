@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from roofline.estimates import PhaseEstimate
 from roofline.layout import Layout
-from roofline.phases import PhaseEstimate
 from roofline.precision import PrecisionPolicy
 from roofline.search.table import as_html, as_text
 

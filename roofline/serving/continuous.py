@@ -30,11 +30,12 @@ import numpy as np
 
 from hardware_specs import Accelerator
 from roofline._arrays import Array
+from roofline._text import span
 from roofline._validation import count, number
+from roofline.estimates import PhaseEstimate
 from roofline.machine import Machine, require_records
 from roofline.memory import compiled_batch
-from roofline.phases import PhaseEstimate, decode
-from roofline.power.text import span
+from roofline.phases import decode
 from roofline.precision import PrecisionPolicy
 from roofline.serving.lengths import Shares, decode_contexts, request_lengths
 from roofline.serving.options import check_options

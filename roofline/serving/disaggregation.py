@@ -19,11 +19,12 @@ import numpy as np
 
 from hardware_specs import Accelerator, UnknownValueError
 from roofline._arrays import Array
+from roofline._text import span
 from roofline._validation import count, number
+from roofline.estimates import PhaseEstimate
 from roofline.machine import Machine, require_records
 from roofline.memory import kv_cache_bytes
-from roofline.phases import PhaseEstimate, decode, prefill
-from roofline.power.text import span
+from roofline.phases import decode, prefill
 from roofline.precision import PrecisionPolicy
 from roofline.serving.continuous import UnsustainableLoadError, decode_slots
 from roofline.serving.lengths import Shares, decode_contexts, request_lengths

@@ -12,9 +12,10 @@ import numpy as np
 from hardware_specs import Accelerator
 from roofline._arrays import Array
 from roofline._validation import choice, count, number
+from roofline.estimates import PhaseEstimate
 from roofline.machine import Machine, require_records
 from roofline.memory import compiled_batch
-from roofline.phases import PhaseEstimate, decode
+from roofline.phases import decode
 from roofline.precision import PrecisionPolicy, policy
 from roofline.serving.options import SHARED, check_options
 from roofline.serving.pareto import pareto_front

@@ -9,9 +9,10 @@ import numpy as np
 
 from hardware_specs import Accelerator
 from roofline._arrays import Array
+from roofline.estimates import PhaseEstimate
 from roofline.machine import Machine
 from roofline.memory import compiled_batch, max_batch
-from roofline.phases import PhaseEstimate, decode
+from roofline.phases import decode
 
 if TYPE_CHECKING:
     from roofline.llm import LLM

@@ -11,11 +11,12 @@ import numpy as np
 
 from hardware_specs import Accelerator, UnknownValueError
 from roofline._arrays import Array
+from roofline._text import span
 from roofline._validation import number
+from roofline.estimates import PhaseEstimate
 from roofline.machine import Machine, require_records
-from roofline.phases import PhaseEstimate, decode, prefill
+from roofline.phases import decode, prefill
 from roofline.power import PowerModel, TokensPerJoule, estimate
-from roofline.power.text import span
 from roofline.precision import PrecisionPolicy
 from roofline.serving.options import check_options
 from roofline.serving.room import require_room

@@ -16,8 +16,9 @@ import numpy as np
 
 from hardware_specs import Accelerator
 from roofline._arrays import Array
+from roofline.estimates import OperationEstimate, PhaseEstimate
 from roofline.machine import Machine
-from roofline.phases import OperationEstimate, PhaseEstimate, decode, prefill
+from roofline.phases import decode, prefill
 from roofline.serving.lengths import Shares
 
 if TYPE_CHECKING:

@@ -222,6 +222,18 @@ def test_a_pipelined_prefill_waits_for_one_row_only(stages, batch, prompt):
     assert seconds(stages, batch, prompt) >= seconds(stages, 1, 1) / TINY
 
 
+def test_every_copy_converts_its_weights_once():
+    # hand: four copies in use convert as many weights at the same time, whether each has a sequence less or not.
+    slow = rl.Machine.of(H100).replace(vector_flops_per_s=1e10)
+    five, eight = (
+        rl.decode(LLAMA, slow, batch=n, context_tokens=1, precision="w8a16", data_parallel=4) for n in (5, 8)
+    )
+    converted = [d.operations[0].operation.fixed.vector_flops / 4 / 1e10 for d in (five, eight)]
+    rows = [d.operations[0].operation.each.vector_flops * 2 / 1e10 for d in (five, eight)]  # of the busiest copy
+    for d, fixed, each in zip((five, eight), converted, rows, strict=True):
+        assert d.operations[0].ceiling_times_s["vector"] == pytest.approx(fixed + each, rel=1e-12)
+
+
 # --- tensor parallel
 
 
