@@ -1,7 +1,7 @@
 """The operations of one forward pass: prefill of prompts, or a decode step.
 
 Every architecture of the catalogue is covered: grouped-query and latent attention, sliding and chunked windows, dense
-MLPs and mixtures of experts, layers that differ. A pass takes ``rows`` new tokens through all layers; in decode each
+MLPs and mixtures of experts, attention beside the MLP, layers that differ. A pass takes ``rows`` new tokens through all layers; in decode each
 attends to its cache, in prefill to its prompt.
 
 Element-wise work (norms, rotary embedding, residuals, gates, quantisation) rides along with the product beside it, as
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from roofline.llm import LLM, LayerGroup
 
 _ONE_DEVICE = Layout()
+_ALIBI_FLOPS_PER_PAIR = 2  # slope times distance, added to the score
 Shard = Literal["columns", "rows", "none"]
 
 
@@ -270,7 +271,8 @@ class _Pass:
             self.attends = group.attention != "none"
             if self.attends:
                 yield from self._latent(group) if llm.mla is not None else self._grouped_query(group)
-                yield from self._all_reduce(group)
+                if not llm.parallel_attention:  # in parallel, what devices exchange is the sum with the MLP's output
+                    yield from self._all_reduce(group)
             if group.ffn == "moe":
                 yield from self._experts(group)
             elif group.intermediate:
@@ -298,7 +300,9 @@ class _Pass:
         copies = self.layout.kv_copies(group.kv_heads)
         width, kv_width = llm.heads * d, 2 * group.kv_heads * d
         rotated = (llm.heads + group.kv_heads) * d
-        after = [_Between("rotary", formulas.rotary_flops(width=rotated), 0, rotated, rotated)]
+        after = []
+        if llm.positions == "rotary":
+            after.append(_Between("rotary", formulas.rotary_flops(width=rotated), 0, rotated, rotated))
         if llm.qk_norm != "none":
             after.append(_Between("norm", formulas.rms_norm_flops(width=rotated), 0, rotated, rotated))
         yield from self._product(
@@ -392,9 +396,10 @@ class _Pass:
             of_key = self._activations(queries_and_outputs)
         if _widens(precision.kv_cache, precision.attention):
             of_key["vector_flops"] = cached * formulas.dequantise_flops(elements=1)
+        per_score = formulas.SOFTMAX_FLOPS_PER_PAIR + (_ALIBI_FLOPS_PER_PAIR if llm.positions == "alibi" else 0)
         of_pair = {
             "flops": float(scores + values),
-            "vector_flops": float(layers * llm.heads * formulas.SOFTMAX_FLOPS_PER_PAIR),
+            "vector_flops": float(layers * llm.heads * per_score),
             "exponentials": float(layers * llm.heads),
         }
         fixed: dict[str, Array] = self._activations(queries_and_outputs * self.rows)

@@ -13,113 +13,15 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from types import MappingProxyType
-from typing import Annotated, Any, Literal, NamedTuple, Self
+from typing import Any, Literal, NamedTuple, Self
 
-from pydantic import Field
+from hardware_specs._base import Count, Positive, SourcedSpec, Text
+from roofline.llm_parts import MLA, Block, MoE, Problem, SlidingWindow
 
-from hardware_specs._base import Count, Positive, SourcedSpec, Spec, Text
-
-Whole = Annotated[int, Field(ge=0)]
-"""A whole number, zero included."""
-
-Problem = tuple[tuple[str | int, ...], str]
-"""Path of a field, and what is wrong with it."""
+__all__ = ["LLM", "MLA", "Block", "LayerGroup", "MoE", "SlidingWindow"]
 
 Feed = Literal["dense", "moe"]
 Attention = Literal["gqa", "mla", "none"]
-
-
-class MoE(Spec):
-    """Mixture of experts: its experts, and which layers have them.
-
-    Layers before `first_dense_layers` are dense. Of the others, the ones whose number (counted from one) is a multiple
-    of `every` hold experts. Widths are in elements, of one expert. `router_bias` also stands for the correction bias of
-    DeepSeek-V3 (arXiv:2412.19437, section 2.1.2): one value per expert.
-
-    Examples
-    --------
-    >>> MoE(experts=8, experts_per_token=2, expert_intermediate=14336).shared_experts
-    0
-    """
-
-    experts: Count
-    experts_per_token: Count
-    expert_intermediate: Count
-    shared_experts: Whole = 0
-    shared_intermediate: Count | None = None
-    first_dense_layers: Whole = 0
-    every: Count = 1
-    router_bias: bool = False
-    expert_bias: bool = False
-
-    def _problems(self) -> Iterator[Problem]:
-        yield from super()._problems()
-        if self.experts_per_token > self.experts:
-            yield ("experts_per_token",), f"should be at most experts = {self.experts}, not {self.experts_per_token}"
-        if (self.shared_experts > 0) != (self.shared_intermediate is not None):
-            needed = "given" if self.shared_experts else "absent"
-            yield (
-                ("shared_intermediate",),
-                f"should be {needed} for shared_experts = {self.shared_experts}, not {self.shared_intermediate}",
-            )
-
-
-class MLA(Spec):
-    """Multi-head latent attention: keys and values are cached as one latent vector per token and layer.
-
-    `q_lora_rank` is absent where queries are not compressed. Widths are in elements, of one head but for the ranks.
-    Source: DeepSeek-V2, arXiv:2405.04434, section 2.1.
-
-    Examples
-    --------
-    >>> mla = MLA(kv_lora_rank=512, qk_nope_head_dim=128, qk_rope_head_dim=64, v_head_dim=128)
-    >>> mla.kv_lora_rank + mla.qk_rope_head_dim  # cached per token and layer
-    576
-    """
-
-    kv_lora_rank: Count
-    qk_nope_head_dim: Count
-    qk_rope_head_dim: Count
-    v_head_dim: Count
-    q_lora_rank: Count | None = None
-
-
-class SlidingWindow(Spec):
-    """Local attention: how far a local layer looks back, and how many local layers precede each global one.
-
-    Attributes
-    ----------
-    window : int
-        Tokens. With kind ``"sliding"`` a query sees the last `window` tokens; with ``"chunked"`` it sees those of its
-        own chunk of `window` tokens.
-    pattern : int, optional
-        Local layers before each global one (Gemma 3: 5); without it every layer is local.
-    kind : {"sliding", "chunked"}
-        See `window`.
-
-    Examples
-    --------
-    >>> SlidingWindow(window=1024, pattern=5).kind
-    'sliding'
-    """
-
-    window: Count
-    pattern: Count | None = None
-    kind: Literal["sliding", "chunked"] = "sliding"
-
-
-class Block(Spec):
-    """A run of `count` equal layers in a model whose layers differ; `kv_heads` = 0 means no attention.
-
-    Examples
-    --------
-    >>> Block(count=2, kv_heads=0, intermediate=14336).kv_heads
-    0
-    """
-
-    count: Count
-    kv_heads: Whole
-    intermediate: Count
 
 
 class _Kind(NamedTuple):
@@ -209,11 +111,14 @@ class LLM(SourcedSpec):
     key, name, aliases, huggingface_ids, family
         How the catalogue and people call it.
     layers, hidden, heads, kv_heads, head_dim, vocab : int
-        Shape. With MLA, `kv_heads` equals `heads` and `head_dim` is the width of a query head, both parts.
+        Shape. With MLA, `kv_heads` equals `heads` and `head_dim` is the width of a query head, both parts. With
+        `blocks`, `kv_heads` is the largest number that a layer has.
     intermediate : int, optional
         Width of the dense MLP; absent where no layer is dense, or where `blocks` say it.
     gated_mlp : bool
         Three matrices (gate, up, down) instead of two.
+    mlp_bias, lm_head_bias : bool
+        Each matrix of the dense MLP, or the LM head, has a bias.
     tied_embeddings : bool
         The LM head is the embedding table: counted once.
     max_context : int
@@ -222,10 +127,23 @@ class LLM(SourcedSpec):
         Which projections have a bias.
     attention_sinks : bool
         One learned logit per head in the softmax's denominator.
-    qk_norm : {"none", "head", "l2"}
-        ``"head"`` is an RMSNorm of each head's query and key (2·head_dim weights), ``"l2"`` has no weights.
-    norms_per_layer : int
-        RMSNorms around attention and MLP.
+    qk_norm : {"none", "head", "all", "l2"}
+        ``"head"`` is an RMSNorm of each head's query and key (2·head_dim weights), ``"all"`` one over all heads
+        together ((heads + kv_heads)·head_dim weights), ``"l2"`` has no weights.
+    parallel_attention : bool
+        Attention and MLP both read the layer's input, so that their outputs are added up before devices exchange them:
+        one all-reduce a layer instead of two.
+    norms_per_layer : {1, 2, 4}
+        Norms around attention and MLP; 1 where both, in parallel, read the same normalised input.
+    norm : {"rms", "layer"}
+        ``"rms"`` has weights, ``"layer"`` weights and biases.
+    embedding_norm : bool
+        The embedding is normalised too.
+    positions : {"rotary", "learned", "alibi"}
+        Of the tokens: queries and keys are rotated, a learned table is added to the embedding, or a multiple of the
+        distance to the scores (ALiBi, arXiv:2108.12409).
+    position_rows : int, optional
+        Rows of the learned table; absent without one.
     moe, mla, sliding_window, blocks
         What departs from a dense stack of equal layers with grouped-query attention.
     published_parameters : int, optional
@@ -263,13 +181,20 @@ class LLM(SourcedSpec):
     head_dim: Count
     intermediate: Count | None = None
     gated_mlp: bool = True
+    mlp_bias: bool = False
     vocab: Count
     tied_embeddings: bool
+    lm_head_bias: bool = False
     max_context: Count
     attention_bias: Literal["none", "qkv", "qkvo"] = "none"
     attention_sinks: bool = False
-    qk_norm: Literal["none", "head", "l2"] = "none"
-    norms_per_layer: Literal[2, 4] = 2
+    qk_norm: Literal["none", "head", "all", "l2"] = "none"
+    parallel_attention: bool = False
+    norms_per_layer: Literal[1, 2, 4] = 2
+    norm: Literal["rms", "layer"] = "rms"
+    embedding_norm: bool = False
+    positions: Literal["rotary", "learned", "alibi"] = "rotary"
+    position_rows: Count | None = None
     moe: MoE | None = None
     mla: MLA | None = None
     sliding_window: SlidingWindow | None = None
@@ -283,6 +208,11 @@ class LLM(SourcedSpec):
         yield from super()._problems()
         if self.heads % self.kv_heads:
             yield ("kv_heads",), f"should divide heads = {self.heads}, not {self.kv_heads}"
+        if self.norms_per_layer == 1 and not self.parallel_attention:
+            yield ("norms_per_layer",), "should be 2 or 4 without parallel_attention, not 1"
+        if (self.positions == "learned") != (self.position_rows is not None):
+            needed = "given" if self.positions == "learned" else "absent"
+            yield ("position_rows",), f"should be {needed} for positions = {self.positions!r}, not {self.position_rows}"
         yield from self._latent_problems()
         yield from self._layer_problems() if self.blocks is None else self._block_problems(self.blocks)
 
@@ -290,7 +220,10 @@ class LLM(SourcedSpec):
         if self.mla is None:
             return
         width = self.mla.qk_nope_head_dim + self.mla.qk_rope_head_dim
-        required = {"kv_heads": self.heads, "head_dim": width, "attention_bias": "none", "qk_norm": "none"}
+        required = {
+            **{"kv_heads": self.heads, "head_dim": width, "attention_bias": "none", "qk_norm": "none"},
+            "positions": "rotary",
+        }
         for field, value in required.items():
             if getattr(self, field) != value:
                 yield (field,), f"should be {value!r} with this mla, not {getattr(self, field)!r}"
@@ -373,7 +306,7 @@ class LLM(SourcedSpec):
 
     @property
     def active_parameters_without_embedding(self) -> int:
-        """Parameters that one decoded token reads: of the input embedding it needs one row, which is not counted.
+        """Parameters that one decoded token reads: of each table of embeddings it needs one row, which is not counted.
 
         A tied table is read in full as the LM head, and so stays.
 
@@ -383,13 +316,14 @@ class LLM(SourcedSpec):
         >>> get_llm("gpt-oss-20b").active_parameters_without_embedding
         3608307264
         """
-        return self.active_parameters - (0 if self.tied_embeddings else self.vocab * self.hidden)
+        read_by_row = (self.position_rows or 0) + (0 if self.tied_embeddings else self.vocab)
+        return self.active_parameters - read_by_row * self.hidden
 
     @property
     def parameter_breakdown(self) -> Mapping[str, int]:
         """Parameters by part: embedding, attention, mlp, experts, shared_experts, router, norms, lm_head.
 
-        A tied LM head counts zero: it is the embedding.
+        A tied LM head counts zero, but for its bias: it is the embedding. Learned positions are part of the embedding.
 
         Examples
         --------
@@ -413,7 +347,7 @@ class LLM(SourcedSpec):
 
     @property
     def gqa_group(self) -> int:
-        """Query heads per key and value head: Kim's `g`; with `blocks`, of those that have attention at all.
+        """Query heads per key and value head: Kim's `g`; with `blocks`, in the layers that have the most of these.
 
         Examples
         --------
@@ -511,15 +445,16 @@ class LLM(SourcedSpec):
             "gqa": 2 * kind.kv_heads * self.head_dim,
             "mla": 0 if self.mla is None else self.mla.kv_lora_rank + self.mla.qk_rope_head_dim,
         }[attention]
+        experts = kind.ffn == "moe"
         one = self._mlp(kind.intermediate)
+        if self.mlp_bias if self.moe is None or not experts else self.moe.expert_bias:
+            one += (2 if self.gated_mlp else 1) * kind.intermediate + self.hidden
         all_of, used, shared, router = one, one, 0, 0
-        if self.moe is not None and kind.ffn == "moe":
-            if self.moe.expert_bias:
-                one += (2 if self.gated_mlp else 1) * kind.intermediate + self.hidden
+        if self.moe is not None and experts:
             all_of, used = self.moe.experts * one, self.moe.experts_per_token * one
             shared = self.moe.shared_experts * self._mlp(self.moe.shared_intermediate or 0)
             router = self.moe.experts * (self.hidden + self.moe.router_bias)
-        norms = self.norms_per_layer * self.hidden
+        norms = self.norms_per_layer if attention != "none" else max(1, self.norms_per_layer // 2)
         return LayerGroup(
             count=count,
             attention=attention,
@@ -529,9 +464,14 @@ class LLM(SourcedSpec):
             active_mlp_parameters=used,
             shared_parameters=shared,
             router_parameters=router,
-            norm_parameters=norms // 2 if attention == "none" else norms,
+            norm_parameters=norms * self._norm,
             **kind._asdict(),
         )
+
+    @property
+    def _norm(self) -> int:
+        """Parameters of one norm of the whole width."""
+        return (2 if self.norm == "layer" else 1) * self.hidden
 
     def _mlp(self, width: int) -> int:
         return (3 if self.gated_mlp else 2) * self.hidden * width
@@ -548,7 +488,7 @@ class LLM(SourcedSpec):
             return q + kv + heads * m.v_head_dim * h + heads * self.attention_sinks
         qkv = (heads + 2 * kv_heads) * d
         bias = {"none": 0, "qkv": qkv, "qkvo": qkv + h}[self.attention_bias]
-        norm = 2 * d if self.qk_norm == "head" else 0
+        norm = {"head": 2 * d, "all": (heads + kv_heads) * d}.get(self.qk_norm, 0)
         return h * qkv + heads * d * h + bias + norm + heads * self.attention_sinks
 
     def _breakdown(self, *, active: bool) -> Mapping[str, int]:
@@ -562,13 +502,13 @@ class LLM(SourcedSpec):
 
         return MappingProxyType(
             {
-                "embedding": table,
+                "embedding": table + (self.position_rows or 0) * self.hidden,
                 "attention": sum(g.count * g.attention_parameters for g in groups),
                 "mlp": feed("dense"),
                 "experts": feed("moe"),
                 "shared_experts": sum(g.count * g.shared_parameters for g in groups),
                 "router": sum(g.count * g.router_parameters for g in groups),
-                "norms": sum(g.count * g.norm_parameters for g in groups) + self.hidden,
-                "lm_head": 0 if self.tied_embeddings else table,
+                "norms": sum(g.count * g.norm_parameters for g in groups) + (1 + self.embedding_norm) * self._norm,
+                "lm_head": (0 if self.tied_embeddings else table) + self.lm_head_bias * self.vocab,
             }
         )

@@ -82,10 +82,14 @@ _SIXTEEN_BIT_PARTS = ("weights", "compute", "activations", "output", "attention"
 # AWQ kernels). The two 4-bit block formats quantise activations too, as NVIDIA and AMD serve them on their FP4 engines.
 _POLICIES: dict[str, dict[str, str]] = {
     "bf16": {},
+    "bf16-kv8": {"kv_cache": "fp8"},
     "fp16": dict.fromkeys(_SIXTEEN_BIT_PARTS, "fp16"),
+    "fp16-kv8": dict.fromkeys(_SIXTEEN_BIT_PARTS, "fp16") | {"kv_cache": "fp8"},
     "fp8": {"weights": "fp8", "compute": "fp8", "activations": "fp8"},
     "fp8-dynamic": {"weights": "fp8", "compute": "fp8", "activations": "fp8", "activation_scaling": "dynamic"},
     "fp8-kv8": {"weights": "fp8", "compute": "fp8", "activations": "fp8", "kv_cache": "fp8"},
+    "int8": {"weights": "int8", "compute": "int8", "activations": "int8"},
+    "int8-kv8": {"weights": "int8", "compute": "int8", "activations": "int8", "kv_cache": "int8"},
     "w8a16": {"weights": "fp8"},
     "w4a16": {"weights": "int4-g128"},
     "mxfp4": {"weights": "mxfp4", "compute": "mxfp4", "activations": "mxfp4"},
