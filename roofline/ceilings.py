@@ -1,7 +1,7 @@
 """Ceilings of a machine, and the time that each sets for an operation.
 
 An operation takes as long as the slowest of its ceilings, since the others hide behind it; what cannot hide (the
-latency of messages, the start of a kernel) comes on top. A ceiling whose rate is unknown is absent: the estimate is
+latency of messages, the start of a kernel, what the host does) comes on top. A ceiling whose rate is unknown is absent: the estimate is
 then a looser bound, and :func:`unknown_ceilings` says so.
 """
 
@@ -160,8 +160,18 @@ def operation_time_s(
     for time in bounds:
         if not any(other.hides(time) for other in kept):
             kept = [other for other in kept if not time.hides(other)] + [time]
-    slowest = maximum(*(time.seconds for time in kept)) if kept else 0.0
+    knee = machine.sharpness.get(operation.kind)
+    if knee is not None and len(bounds) > 1:  # those that cannot bind still add a little, so all of them count
+        slowest = _knee([time.seconds for time in bounds], knee)
+    else:
+        slowest = maximum(*(time.seconds for time in kept)) if kept else 0.0
     return sum(added, start=slowest) if added else slowest
+
+
+def _knee(times: list[Array], p: Array) -> Array:
+    """Add times up as ``(Σ tᵖ)^(1/p)``: their sum at p = 1, the largest of them as p grows."""
+    largest = maximum(*times)
+    return largest * sum((time / largest) ** p for time in times) ** (1 / p)
 
 
 def phase_time_s(
@@ -330,7 +340,7 @@ def _times(
     def put(name: str, fixed: Array, each: Array, rate: Array, *, padded_work: Array | None = None) -> None:
         if name in off or (_is_zero(fixed) and _is_zero(each)):
             return
-        efficiency = machine.efficiency.get(name)
+        efficiency = machine.efficiency_of(name, operation.kind, operation.precision)
         pace = rate * devices if efficiency is None else rate * devices * efficiency
         work = operation.work if padded_work is None else padded_work
         times[name] = _Time(fixed / pace, each / pace, work, rounded=padded_work is not None)
@@ -371,8 +381,13 @@ def _times(
             # What a linear layer does beside its rows is converting its weights, once on each device that reads them.
             beside = operation.weight_imbalance if operation.kind in ("linear", "head") else busiest
             put("vector", _product(beside, vector[0]), _product(busiest, vector[1]), machine.vector_flops_per_s)
-    if not _is_zero(machine.overhead_s) and "overhead" not in off:
-        times["overhead"] = _Time(operation.launches * machine.overhead_s, 0.0, 0.0)
+    if "overhead" not in off:
+        if operation.kind == "host":
+            times["overhead"] = _Time(
+                operation.launches * machine.step_s + operation.work * machine.sequence_s, 0.0, 0.0
+            )
+        elif not _is_zero(start := machine.kind_overhead_s.get(operation.kind, machine.overhead_s)):
+            times["overhead"] = _Time(operation.launches * start, 0.0, 0.0)
     return times
 
 

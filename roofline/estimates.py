@@ -29,8 +29,10 @@ from roofline.machine import Machine
 from roofline.memory import MemoryUse, compiled_batch, memory_use, memory_warning, require_fit
 from roofline.operations import Operation
 from roofline.precision import PrecisionPolicy
+from roofline.spread import Interval, Spread, interval_of
 
 if TYPE_CHECKING:
+    from roofline.calibration import Calibration
     from roofline.llm import LLM
 
 
@@ -103,7 +105,7 @@ class OperationEstimate:
     @property
     def intensity(self) -> Array:
         """Operational intensity [FLOP/byte]; 0 where nothing is multiplied, or nothing crosses main memory."""
-        multiplies = self.operation.kind not in ("collective", "elementwise")
+        multiplies = self.operation.kind not in ("collective", "elementwise", "host")
         return self.flops / self.bytes if multiplies and np.all(np.asarray(self.bytes) > 0) else 0.0
 
     @property
@@ -119,7 +121,7 @@ class OperationEstimate:
     @property
     def tflops(self) -> Array:
         """Achieved rate over all devices [TFLOP/s]; 0 where nothing is multiplied."""
-        multiplies = self.operation.kind not in ("collective", "elementwise")
+        multiplies = self.operation.kind not in ("collective", "elementwise", "host")
         return self.flops / self.time_s / 1e12 if multiplies else 0.0
 
 
@@ -135,8 +137,8 @@ class PhaseEstimate:
     phase : str
         ``prefill`` or ``decode``.
     kind : str
-        What the figures are: ``ideal roofline``, an upper bound on throughput, or ``roofline with losses`` where the
-        machine has overheads or efficiencies below 1.
+        What the figures are: ``ideal roofline``, an upper bound on throughput, ``roofline with losses`` where the
+        machine has overheads or efficiencies below 1, or ``calibrated roofline``.
     llm : LLM
         The model.
     accelerator : Accelerator or Machine
@@ -169,6 +171,8 @@ class PhaseEstimate:
         ``fused``, ``none`` or ``layer``, see :func:`decode`.
     operations : tuple of OperationEstimate
         The same, per operation.
+    calibration : Calibration, optional
+        Where the losses come from.
     """
 
     phase: Literal["prefill", "decode"]
@@ -189,6 +193,33 @@ class PhaseEstimate:
     fusion: str
     operations: tuple[OperationEstimate, ...]
     kind: str = "ideal roofline"
+    calibration: Calibration | None = None
+
+    @property
+    def spread(self) -> Spread | None:
+        """How far the throughput may be off: ``None`` without a calibration, where nothing was measured."""
+        return None if self.calibration is None else self.calibration.spread
+
+    def interval(self, level: float = 0.9, of: str = "tokens_per_s") -> Interval:
+        """Bounds of a rate or a time, from the errors of the calibration on runs that it had not seen.
+
+        Parameters
+        ----------
+        level : float
+            Share of cases that are within.
+        of : str
+            ``tokens_per_s``, ``time_s`` or ``tflops``.
+
+        Returns
+        -------
+        Interval
+
+        Raises
+        ------
+        ValueError
+            An estimate without a calibration, or another quantity.
+        """
+        return interval_of(self, level, of, ("tokens_per_s", "time_s", "tflops"))
 
     @property
     def devices(self) -> int:
@@ -218,8 +249,9 @@ class PhaseEstimate:
             softmax = (
                 f"exponentials bound {self.machine.name}: its vector units take {cost} (Machine.vector_flops_per_exp)"
             )
+        beyond = [] if self.calibration is None else self.calibration.beyond(self)
         absent = [f"no {name} ceiling: {reason}" for name, reason in self.unknown.items()]
-        return tuple(text for text in (over, full, compiled, softmax, *absent) if text)
+        return tuple(text for text in (over, full, compiled, softmax, *beyond, *absent) if text)
 
     @cached_property
     def shape(self) -> tuple[int, ...]:

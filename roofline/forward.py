@@ -1,13 +1,15 @@
 """The operations of one forward pass: prefill of prompts, or a decode step.
 
 Every architecture of the catalogue is covered: grouped-query and latent attention, sliding and chunked windows, dense
-MLPs and mixtures of experts, attention beside the MLP, layers that differ. A pass takes ``rows`` new tokens through all layers; in decode each
-attends to its cache, in prefill to its prompt.
+MLPs and mixtures of experts, attention beside the MLP, layers that differ. A pass takes ``rows`` new tokens through all
+layers; in decode each attends to its cache, in prefill to its prompt.
 
 Element-wise work (norms, rotary embedding, residuals, gates, quantisation) rides along with the product beside it, as
-fused kernels do it: its arithmetic counts, its traffic does not. With ``fusion="none"`` each is an operation of its own
+fused kernels do it: its arithmetic counts, its traffic does not. A LayerNorm counts as an RMSNorm, any activation as a
+SiLU, and rotation of a part of each head as of the whole. With ``fusion="none"`` each is an operation of its own
 that reads and writes main memory; with ``fusion="layer"`` no activation touches main memory at all, as on dataflow
-machines that run a whole layer as one kernel. The embedding look-up and sampling are left out.
+machines that run a whole layer as one kernel. The embedding look-up with its positions and norm, and sampling, are left
+out.
 
 Nothing here is validated; :mod:`roofline.phases` does that.
 """
@@ -276,7 +278,7 @@ class _Pass:
             if group.ffn == "moe":
                 yield from self._experts(group)
             elif group.intermediate:
-                yield from self._mlp(group, "mlp", group.intermediate)
+                yield from self._mlp(group, "mlp", group.intermediate, normed=self._norms_for_mlp())
                 yield from self._all_reduce(group)
         if self.layout.pipeline > 1:
             yield self._send()
@@ -462,7 +464,7 @@ class _Pass:
             k=h,
             n=moe.experts,
             shard="none",
-            before=(self._norm(h),),
+            before=(self._norm(h),) if self._norms_for_mlp() else (),
             weights=self.precision.head,
             inputs=self.precision.head,
             compute=self.precision.head,
@@ -658,6 +660,10 @@ class _Pass:
         """RMSNorm; every device of a tensor-parallel group normalises the whole row."""
         n = self.layout.tensor
         return _Between("norm", n * formulas.rms_norm_flops(width=width), 0, n * width, n * width)
+
+    def _norms_for_mlp(self) -> bool:
+        """Whether the MLP has a norm of its own: not where it shares that of the attention beside it."""
+        return self.llm.norms_per_layer > 1 or not self.attends
 
     def _gate(self, width: int) -> _Between:
         read = (2 if self.llm.gated_mlp else 1) * width

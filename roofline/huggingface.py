@@ -10,8 +10,9 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import groupby
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
@@ -48,7 +49,8 @@ def read_config(
 
     References
     ----------
-    Configuration classes of Hugging Face transformers 5.23; those that Kimi K2 and Nemotron carry with them.
+    Configuration classes of Hugging Face transformers 5.23; those that Aquila, DeciLM, Kimi K2, and Nemotron carry
+    with them.
 
     Examples
     --------
@@ -67,7 +69,7 @@ def read_config(
     label = name or re.split(r"[/\\]", str(named).rstrip("/\\"))[-1] or text.model_type
     left_out = [
         *(["vision tower"] if vision else []),
-        *(["multi-token-prediction layers"] if text.values.get("num_nextn_predict_layers") else []),
+        *(["multi-token-prediction layers"] if any(map(text.values.get, _PREDICTION_LAYERS)) else []),
     ]
     return {
         "key": key or "-".join(re.findall(r"[a-z0-9]+(?:\.[a-z0-9]+)*", label.lower())) or text.model_type,
@@ -91,17 +93,20 @@ class _Config:
 
     model_type: str
     values: Mapping[str, Any]
+    own_names: Mapping[str, str] = field(default_factory=dict)
 
     def error(self, key: str, should: str) -> ValueError:
         """Return an error on the value of `key`; `should` says what is accepted."""
         shown = repr(self.values.get(key))
         shown = shown if len(shown) <= 60 else shown[:57] + "..."
-        return ValueError(f"config.json: {key} = {shown}: {should} (model_type {self.model_type!r})")
+        name = self.own_names.get(key, key)
+        return ValueError(f"config.json: {name} = {shown}: {should} (model_type {self.model_type!r})")
 
     def get(self, key: str) -> Any:
         """Return the value of `key`, which must be there."""
         if key not in self.values:
-            raise ValueError(f"config.json: {key}: missing, and model_type {self.model_type!r} has no safe default")
+            name = self.own_names.get(key, key)
+            raise ValueError(f"config.json: {name}: missing, and model_type {self.model_type!r} has no safe default")
         return self.values[key]
 
     def count(self, key: str, *, least: int = 1) -> int:
@@ -161,8 +166,10 @@ def _text_part(values: Mapping[str, Any]) -> tuple[_Config, bool]:
     if not isinstance(model_type, str) or model_type not in _FAMILIES:
         known = ", ".join(sorted(_FAMILIES.keys() | _NESTED.keys()))
         raise ValueError(f"config.json: model_type = {model_type!r}: not supported; the supported ones are {known}")
-    values = {"tie_word_embeddings": False, **_FAMILIES[model_type].defaults, **values}
-    return _Config(model_type, values), nested
+    family = _FAMILIES[model_type]
+    common = {key: values[own] for key, own in family.own_names.items() if own in values}
+    values = {"tie_word_embeddings": False, **family.defaults, **common, **values}
+    return _Config(model_type, values, family.own_names), nested
 
 
 def _grouped(config: _Config, *, derive_kv: bool = False, derive_head_dim: bool = True) -> Fields:
@@ -214,8 +221,79 @@ def _local_of(
 
 
 def _llama(config: _Config) -> Fields:
-    config.refuse(mlp_bias=False)
-    return {**_grouped(config, derive_kv=True), "intermediate": config.count("intermediate_size")}
+    biased = bool(config.values.get("mlp_bias"))
+    return {
+        **_grouped(config, derive_kv=True),
+        "intermediate": config.count("intermediate_size"),
+        "mlp_bias": biased,
+    }
+
+
+def _plain(config: _Config, *, biased: bool) -> Fields:
+    """Return what the families before Llama share: heads that divide the width, two matrices in the MLP, LayerNorm."""
+    heads, hidden = config.count("num_attention_heads"), config.count("hidden_size")
+    if hidden % heads:
+        raise config.error("hidden_size", f"should be a multiple of the {heads} heads")
+    width = 4 * hidden if config.values.get("intermediate_size") is None else config.count("intermediate_size")
+    return {
+        "kv_heads": heads,
+        "head_dim": hidden // heads,
+        "intermediate": width,
+        "gated_mlp": False,
+        "attention_bias": "qkvo" if biased else "none",
+        "mlp_bias": biased,
+        "norm": "layer",
+    }
+
+
+def _gptj(config: _Config) -> Fields:
+    one_path = {"mlp_bias": True, "lm_head_bias": True, "parallel_attention": True, "norms_per_layer": 1}
+    return {**_plain(config, biased=False), **one_path}
+
+
+def _opt(config: _Config) -> Fields:
+    config.count("intermediate_size")  # the class has no rule for it
+    config.refuse(
+        **{"do_layer_norm_before": True, "enable_bias": True, "layer_norm_elementwise_affine": True},
+        **{"_remove_final_layer_norm": False, "word_embed_proj_dim": config.count("hidden_size")},
+    )
+    rows = config.count("max_position_embeddings") + 2  # the first two are for padding
+    return {**_plain(config, biased=True), "positions": "learned", "position_rows": rows}
+
+
+def _bloom(config: _Config) -> Fields:
+    config.refuse(n_inner=4 * config.count("hidden_size"))
+    return {**_plain(config, biased=True), "positions": "alibi", "embedding_norm": True}
+
+
+def _falcon(config: _Config) -> Fields:
+    new = config.flag("new_decoder_architecture")
+    fields = _plain(config, biased=config.flag("bias"))
+    if new and config.values.get("num_key_value_heads") is not None:
+        fields["kv_heads"] = config.count("num_key_value_heads")
+    elif not new and config.flag("multi_query"):
+        fields["kv_heads"] = 1
+    parallel = new or config.flag("parallel_attn")
+    if parallel:
+        own = config.values.get("num_ln_in_parallel_attn")
+        fields["norms_per_layer"] = (2 if new else 1) if own is None else config.count("num_ln_in_parallel_attn")
+    positions = "alibi" if config.flag("alibi") else "rotary"
+    return {**fields, "parallel_attention": parallel, "positions": positions}
+
+
+def _deci(config: _Config) -> Fields:
+    kv_heads = config.get("num_key_value_heads_per_layer")
+    whole = isinstance(kv_heads, list) and all(isinstance(n, int) and n > 0 for n in kv_heads)
+    if not whole or len(kv_heads) != config.count("num_hidden_layers"):
+        raise config.error("num_key_value_heads_per_layer", "should be a list with one whole number per layer")
+    uniform = _llama(_Config(config.model_type, {**config.values, "num_key_value_heads": max(kv_heads)}))
+    return {**uniform, "intermediate": None, "blocks": _blocks((n, uniform["intermediate"]) for n in kv_heads)}
+
+
+def _blocks(shapes: Iterable[tuple[int, int]]) -> tuple[Block, ...]:
+    """Return the runs of equal layers, of each layer's key and value heads and MLP width."""
+    runs = ((shape, len(list(run))) for shape, run in groupby(shapes))
+    return tuple(Block(count=count, kv_heads=kv, intermediate=width) for (kv, width), count in runs)
 
 
 def _qwen_window(config: _Config) -> SlidingWindow | None:
@@ -335,6 +413,18 @@ def _deepseek(config: _Config) -> Fields:
     }
 
 
+def _minimax(config: _Config) -> Fields:
+    config.refuse(shared_intermediate_size=0, qk_norm_type="per_layer")
+    moe = MoE(
+        experts=config.count("num_local_experts"),
+        experts_per_token=config.count("num_experts_per_tok"),
+        expert_intermediate=config.count("intermediate_size"),
+        router_bias=True,
+    )
+    norm = "all" if config.flag("use_qk_norm") else "none"
+    return {**_grouped(config, derive_head_dim=False), "qk_norm": norm, "moe": moe}
+
+
 def _gpt_oss(config: _Config) -> Fields:
     moe = MoE(
         experts=config.count("num_local_experts"),
@@ -377,18 +467,11 @@ def _nemotron_nas(config: _Config) -> Fields:
     if not isinstance(layers, list) or len(layers) != config.count("num_hidden_layers"):
         raise config.error("block_configs", "should be a list with one entry per layer")
     shapes = [_nemotron_block(config, layer, i) for i, layer in enumerate(layers)]
-    runs: list[list[int]] = []
-    for shape in shapes:
-        if runs and tuple(runs[-1][1:]) == shape:
-            runs[-1][0] += 1
-        else:
-            runs.append([1, *shape])
     kv_heads = max(kv for kv, _ in shapes)
     if kv_heads == 0:
         raise ValueError("config.json: block_configs: should give at least one layer attention")
     attention = _grouped(_Config(config.model_type, {**config.values, "num_key_value_heads": kv_heads}))
-    blocks = tuple(Block(count=count, kv_heads=kv, intermediate=width) for count, kv, width in runs)
-    return {**attention, "blocks": blocks}
+    return {**attention, "blocks": _blocks(shapes)}
 
 
 def _nemotron_block(config: _Config, block: Mapping[str, Any], i: int) -> tuple[int, int]:
@@ -419,12 +502,45 @@ class _Family:
     name: str
     read: Callable[[_Config], Fields]
     defaults: Mapping[str, Any] = field(default_factory=dict)
+    own_names: Mapping[str, str] = field(default_factory=dict)  # of keys that others call by a common name
 
 
+_PREDICTION_LAYERS = ("num_nextn_predict_layers", "num_mtp_modules")
+_GPT = {"num_hidden_layers": "n_layer", "num_attention_heads": "n_head"}
 _QWEN = {"use_sliding_window": False}
 _QWEN_MOE = {**_QWEN, "decoder_sparse_step": 1, "mlp_only_layers": []}
 _FAMILIES: dict[str, _Family] = {
     "llama": _Family("llama", _llama),
+    "aquila": _Family("aquila", _llama),
+    "gptj": _Family(
+        "gpt-j",
+        _gptj,
+        own_names={
+            **_GPT,
+            "hidden_size": "n_embd",
+            "intermediate_size": "n_inner",
+            "max_position_embeddings": "n_positions",
+        },
+    ),
+    "opt": _Family("opt", _opt, {"tie_word_embeddings": True}, {"intermediate_size": "ffn_dim"}),
+    "bloom": _Family(
+        "bloom",
+        _bloom,
+        # ALiBi has no table to outgrow: all were trained on sequences of 2,048 (arXiv:2211.05100, Table 3)
+        {"tie_word_embeddings": True, "max_position_embeddings": 2048},
+        {**_GPT, "hidden_size": "n_embed", "max_position_embeddings": "seq_length"},
+    ),
+    "falcon": _Family(
+        "falcon",
+        _falcon,
+        {
+            **{"tie_word_embeddings": True, "max_position_embeddings": 2048, "bias": False, "alibi": False},
+            **{"new_decoder_architecture": False, "multi_query": True, "parallel_attn": True},
+        },
+        {"num_key_value_heads": "num_kv_heads", "intermediate_size": "ffn_hidden_size"},
+    ),
+    "deci": _Family("deci", _deci),
+    "minimax_m2": _Family("minimax", _minimax, {"use_qk_norm": True}),
     "llama4_text": _Family("llama", _llama4, {"no_rope_layer_interval": 4, "interleave_moe_layer_step": 1}),
     "qwen2": _Family("qwen", _qwen2, _QWEN),
     "qwen3": _Family("qwen", _qwen3, _QWEN),

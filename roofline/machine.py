@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from hardware_specs import Accelerator, UnsupportedFormatError, number_format
+from hardware_specs import FORMATS, Accelerator, UnsupportedFormatError, number_format
 from roofline import formulas
 from roofline._arrays import Array
 from roofline._validation import choice, count, number
+from roofline.operations import KINDS
 from roofline.precision import POLICY_NAMES, PrecisionPolicy, policy
 
 if TYPE_CHECKING:
@@ -132,9 +133,18 @@ class Machine:
     operand_bytes_per_clock : float, optional
         What the first-level memory feeds to a unit [byte per clock].
     efficiency : mapping of str to array
-        Share of a ceiling's rate that is reached, by name; 1 where absent.
+        Share of a ceiling's rate that is reached, by name; 1 where absent. A name may be narrowed to a kind of
+        operation, a number format of the matrix engine, or both: ``memory:attention``, ``matrix:fp8``,
+        ``matrix:linear:fp8``; the narrowest counts.
     overhead_s : array
         Time to start an operation, once per layer [s].
+    kind_overhead_s : mapping of str to array
+        The same by kind of operation, where it is another: ``{"attention": 5e-6}`` [s].
+    sharpness : mapping of str to array
+        How ceilings of about the same time add up, by kind of operation: the p of ``(Σ tᵖ)^(1/p)``, at least 1. One
+        after the other is 1; absent is the ideal, the slowest alone.
+    step_s, sequence_s : array
+        What the host adds to every phase, and to it for every sequence: scheduling, sampling [s].
 
     Raises
     ------
@@ -179,6 +189,10 @@ class Machine:
     operand_bytes_per_clock: float | None = None
     efficiency: Mapping[str, Array] = field(default_factory=dict)
     overhead_s: Array = 0.0
+    kind_overhead_s: Mapping[str, Array] = field(default_factory=dict)
+    sharpness: Mapping[str, Array] = field(default_factory=dict)
+    step_s: Array = 0.0
+    sequence_s: Array = 0.0
     formats: tuple[str, ...] | None = None
 
     def __post_init__(self) -> None:
@@ -189,10 +203,16 @@ class Machine:
             if value is not None or name == "memory_bytes_per_s":
                 object.__setattr__(self, name, _rate(name, value))
         for key in self.efficiency:
-            choice("efficiency", key, CEILINGS)
+            _efficiency_name(key)
         efficiency = {key: _rate(f"efficiency[{key!r}]", value, at_most=1.0) for key, value in self.efficiency.items()}
         object.__setattr__(self, "efficiency", MappingProxyType(efficiency))
-        object.__setattr__(self, "overhead_s", _rate("overhead_s", self.overhead_s, at_least=0.0))
+        for name in ("overhead_s", "step_s", "sequence_s"):
+            object.__setattr__(self, name, _rate(name, getattr(self, name), at_least=0.0))
+        for name, least in (("kind_overhead_s", 0.0), ("sharpness", 1.0)):
+            for kind in (by_kind := getattr(self, name)):
+                choice(name, kind, KINDS)
+            checked = {kind: _rate(f"{name}[{kind!r}]", value, at_least=least) for kind, value in by_kind.items()}
+            object.__setattr__(self, name, MappingProxyType(checked))
         if self.tile is not None:
             tile = Tile(*self.tile)
             for edge, size in zip(("tile.thin", "tile.wide", "tile.k_bytes"), tile, strict=True):
@@ -213,7 +233,7 @@ class Machine:
             choice("link_topology", self.link_topology, TOPOLOGIES)
 
     def __getstate__(self) -> dict[str, Any]:
-        plain = {"flops_per_s": dict(self.flops_per_s), "efficiency": dict(self.efficiency)}
+        plain = {name: dict(value) for name, value in self.__dict__.items() if isinstance(value, MappingProxyType)}
         return self.__dict__ | plain  # a read-only view of a mapping cannot be pickled
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -302,15 +322,44 @@ class Machine:
     @property
     def shape(self) -> tuple[int, ...]:
         """Shape that the rates broadcast to."""
-        rates = [*self.flops_per_s.values(), *self.efficiency.values(), self.overhead_s]
+        rates = [*self.flops_per_s.values(), *self.efficiency.values(), self.overhead_s, self.step_s, self.sequence_s]
+        rates += [*self.kind_overhead_s.values(), *self.sharpness.values()]
         rates += [getattr(self, name) for name in _RATES]
         return np.broadcast_shapes(*(np.shape(rate) for rate in rates if rate is not None))
 
     @property
     def lossy(self) -> bool:
-        """Whether anything is above 0 or below 1 that an ideal machine has not: overheads, efficiencies."""
-        shares = (np.asarray(share) for share in self.efficiency.values())
-        return bool(np.any(np.asarray(self.overhead_s) > 0)) or any(bool(np.any(share < 1)) for share in shares)
+        """Whether anything is above 0 or below 1 that an ideal machine has not: overheads, efficiencies, a soft knee."""
+        overheads = (self.overhead_s, self.step_s, self.sequence_s, *self.kind_overhead_s.values())
+        return (
+            bool(self.sharpness)
+            or any(bool(np.any(np.asarray(overhead) > 0)) for overhead in overheads)
+            or any(bool(np.any(np.asarray(share) < 1)) for share in self.efficiency.values())
+        )
+
+    def efficiency_of(self, ceiling: str, kind: str, format_name: str) -> Array | None:
+        """Share of a ceiling's rate that an operation reaches, by the narrowest name; ``None`` where none is given.
+
+        Parameters
+        ----------
+        ceiling : str
+            Of ``CEILINGS``.
+        kind : str
+            Kind of operation.
+        format_name : str
+            Number format of its products.
+
+        Examples
+        --------
+        >>> device = Machine(name="device", flops_per_s={"bf16": 1e15}, memory_bytes_per_s=1e12,
+        ...                  efficiency={"memory": 0.8, "memory:attention": 0.7})
+        >>> device.efficiency_of("memory", "attention", "bf16"), device.efficiency_of("memory", "linear", "bf16")
+        (0.7, 0.8)
+        """
+        if not self.efficiency:
+            return None
+        names = (f"{ceiling}:{kind}:{format_name}", f"{ceiling}:{format_name}", f"{ceiling}:{kind}", ceiling)
+        return next((self.efficiency[name] for name in names if name in self.efficiency), None)
 
     def peak_flops(self, format_name: str) -> Array:
         """Dense peak of the matrix engine in a number format [FLOP/s].
@@ -393,6 +442,19 @@ class Machine:
 
 
 TOPOLOGIES = ("switch", "mesh", "ring", "torus", "pcie")
+
+
+def _efficiency_name(name: str) -> None:
+    """Refuse a name of an efficiency that no operation would look for."""
+    ceiling, *narrower = name.split(":") if isinstance(name, str) else [name]
+    choice("efficiency", ceiling, CEILINGS)
+    kinds = [part for part in narrower if part in KINDS]
+    formats = [part for part in narrower if part in FORMATS]
+    if narrower not in (kinds + formats, []) or len(kinds) > 1 or len(formats) > 1:
+        raise ValueError(
+            f"efficiency = {name!r} is not accepted: after the ceiling give a kind ({', '.join(KINDS)}), a number "
+            "format, or a kind and a format, such as 'memory:attention' or 'matrix:linear:fp8'"
+        )
 
 
 def _output_tiles(accelerator: Accelerator) -> tuple[tuple[int, int], ...]:
@@ -501,7 +563,7 @@ def runnable_policies(device: Accelerator | Machine) -> list[str]:
     --------
     >>> import hardware_specs as hs
     >>> runnable_policies(hs.get("a100-sxm-80gb"))
-    ['bf16', 'fp16', 'w8a16', 'w4a16']
+    ['bf16', 'bf16-kv8', 'fp16', 'fp16-kv8', 'int8', 'int8-kv8', 'w8a16', 'w4a16']
     """
     runnable = []
     for name in POLICY_NAMES:

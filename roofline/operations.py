@@ -12,11 +12,13 @@ and all layers of the group.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 from roofline._arrays import Array
 
-Kind = Literal["linear", "attention", "head", "elementwise", "collective"]
+Kind = Literal["linear", "attention", "head", "elementwise", "collective", "host"]
+KINDS: tuple[str, ...] = get_args(Kind)
+"""Kinds of operations."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -90,7 +92,7 @@ class Operation:
     name : str
         ``qkv``, ``attention``, ``output``, ``mlp_up``, ``mlp_down``, ``lm_head``, ``experts_up``, ``all_reduce`` …
     kind : str
-        ``linear``, ``attention``, ``head``, ``elementwise`` or ``collective``.
+        ``linear``, ``attention``, ``head``, ``elementwise``, ``collective``, or ``host``: what it adds to a phase.
     layers : int
         Layers it stands for; 1 for the LM head.
     precision : str

@@ -20,6 +20,7 @@ from roofline.operations import Operation
 from roofline.precision import PrecisionPolicy, policy
 
 if TYPE_CHECKING:
+    from roofline.calibration import Calibration
     from roofline.llm import LLM
 
 FUSIONS = ("fused", "none", "layer")
@@ -45,8 +46,9 @@ def prefill(
     geometry: Literal["padding", "waves", "none"] = "padding",
     offload: Any = 0.0,
     without: str | tuple[str, ...] = (),
+    calibration: Calibration | None = None,
 ) -> PhaseEstimate:
-    """Ideal roofline of a prefill, from an empty cache or after a prefix that is in it.
+    """Roofline of a prefill, from an empty cache or after a prefix that is in it.
 
     Parameters
     ----------
@@ -62,7 +64,7 @@ def prefill(
         Tokens before these that are in the cache already [token].
     precision : str or PrecisionPolicy
         Formats of each part: ``bf16``, ``fp16``, ``fp8``, ``fp8-dynamic``, ``fp8-kv8``, ``w8a16``, ``w4a16``,
-        ``mxfp4``, ``nvfp4``.
+        ``mxfp4``, ``nvfp4``, …, see ``roofline.POLICY_NAMES``.
     logits : {"last", "all"}
         Positions at which the LM head runs; ``"all"`` is Kim Eq. 5.
     overlap : {"operation", "communication", "perfect"}
@@ -83,6 +85,8 @@ def prefill(
         Share of the weights in the second tier of memory; ``"auto"`` puts there what main memory cannot hold.
     without : str or tuple of str
         Ceilings to switch off, of ``roofline.CEILINGS``.
+    calibration : Calibration, optional
+        Losses found on measured runs, see :func:`roofline.calibrate`; without it, an ideal machine.
 
     Returns
     -------
@@ -152,6 +156,7 @@ def prefill(
         fusion=fusion,
         ceilings=ceilings,
         offload=offload,
+        calibration=calibration,
     )
 
 
@@ -174,8 +179,9 @@ def decode(
     geometry: Literal["padding", "waves", "none"] = "padding",
     offload: Any = 0.0,
     without: str | tuple[str, ...] = (),
+    calibration: Calibration | None = None,
 ) -> PhaseEstimate:
-    """Ideal roofline of one decode step: every sequence of the batch gets one token.
+    """Roofline of one decode step: every sequence of the batch gets one token.
 
     Parameters
     ----------
@@ -191,7 +197,7 @@ def decode(
         Tokens per sequence and step: 1, or more where guesses are verified (Kim Eq. 7).
     precision : str or PrecisionPolicy
         Formats of each part: ``bf16``, ``fp16``, ``fp8``, ``fp8-dynamic``, ``fp8-kv8``, ``w8a16``, ``w4a16``,
-        ``mxfp4``, ``nvfp4``.
+        ``mxfp4``, ``nvfp4``, …, see ``roofline.POLICY_NAMES``.
     overlap : {"operation", "communication", "perfect"}
         What hides behind what. Within each operation its ceilings overlap and operations follow one another; the
         messages between devices hide behind the other operations too; or every ceiling of the whole phase overlaps, the
@@ -212,6 +218,8 @@ def decode(
         Share of the weights in the second tier of memory; ``"auto"`` puts there what main memory cannot hold.
     without : str or tuple of str
         Ceilings to switch off, of ``roofline.CEILINGS``.
+    calibration : Calibration, optional
+        Losses found on measured runs, see :func:`roofline.calibrate`; without it, an ideal machine.
 
     Returns
     -------
@@ -289,6 +297,7 @@ def decode(
         fusion=fusion,
         ceilings=ceilings,
         offload=offload,
+        calibration=calibration,
     )
 
 
@@ -330,11 +339,15 @@ def _estimate(
     layout: Layout,
     ceilings: Ceilings,
     offload: Any,
+    calibration: Calibration | None,
     **rest: Any,
 ) -> PhaseEstimate:
     choice("overlap", overlap, OVERLAPS)
     split = over_dies(layout, accelerator)
     rates = machine(accelerator, precision, devices=1 if "link" in ceilings.without else split.joined)
+    kind = "roofline with losses" if rates.lossy else "ideal roofline"
+    if calibration is not None:
+        rates, kind = calibration.machine(accelerator, phase=phase, rates=rates), "calibrated roofline"
     if overlap == "communication" and rates.link_overlaps is False:
         raise ValueError(
             f"overlap = 'communication' is not accepted: {rates.name} cannot send messages while it computes"
@@ -352,7 +365,8 @@ def _estimate(
         overlap=overlap,
         ceilings=ceilings,
         operations=(),
-        kind="roofline with losses" if rates.lossy else "ideal roofline",
+        kind=kind,
+        calibration=calibration,
         **rest,
     )
     if isinstance(offload, str) and offload != "auto":
@@ -363,6 +377,11 @@ def _estimate(
             f"offload is not accepted: {rates.name} gives no bandwidth of a second tier of memory or of a host link"
         )
     padded: dict[Any, Any] = {}
+    if np.any(np.asarray(rates.step_s) > 0) or np.any(np.asarray(rates.sequence_s) > 0):
+        host = Operation(
+            name="host", kind="host", layers=1, precision=precision.compute, work=estimate.batch / layout.data
+        )
+        operations = (*operations, host)
     return replace(
         estimate,
         ceilings=ceilings,

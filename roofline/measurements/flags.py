@@ -1,10 +1,148 @@
-"""What cannot be right about a run: flagged, and neither used in silence nor dropped."""
+"""What cannot be right about a run: flagged, and neither used in silence nor dropped.
+
+Four things are looked for: a run faster than the hardware allows; a throughput that batch, tokens and latency
+contradict; a power in another unit; and a row that repeats or contradicts another one.
+"""
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+import hardware_specs as hs
+from roofline.measurements.bounds import least_time_s, measured_time_s
+from roofline.measurements.fields import FIELDS, MEASURED
 from roofline.measurements.records import Runs
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+_ABOVE = 1.01  # rounding in a publication is no faster machine
+_UNLIKE = 0.02  # of throughput and latency that should be the same figure
+_REPEATED = 0.10  # repeats of a run on the same machine: half of those we have differ by less than 2 %
+_PLACE = ("file", "row", "source", "date", "inferred", "flags")
 
 
 def flag(runs: Runs) -> Runs:
-    """Return the runs with what is wrong with each in ``flags``."""
-    return runs
+    """Return the runs with what is wrong with each in ``flags``.
+
+    Parameters
+    ----------
+    runs : Runs
+        Any; flags that they have stay.
+
+    Returns
+    -------
+    Runs
+
+    Examples
+    --------
+    >>> runs = Runs.from_rows([{"accelerator": "h100-sxm", "llm": "llama-3.1-8b", "precision": "bf16", "devices": 1,
+    ...                         "phase": "decode", "batch": 1, "context_tokens": 1024, "output_tokens_per_s": 900.0}])
+    >>> flag(runs)[0].flags
+    'faster than the hardware: 4.1 × the ideal roofline'
+    """
+    if not len(runs):
+        return runs
+    marks: list[list[str]] = [text.split("; ") if text else [] for text in runs.flags]
+    for find in (_too_fast, _contradicted, _wrong_power, _repeated):
+        for index, words in find(runs):
+            if words not in marks[index]:
+                marks[index].append(words)
+    texts = np.array(["; ".join(mark) for mark in marks], dtype=object)
+    columns = {name: column for name, column in runs.columns.items() if name != "flags"}
+    if np.any(texts != ""):
+        columns["flags"] = texts
+    return Runs(columns, runs.rejected)
+
+
+def _too_fast(runs: Runs) -> list[tuple[int, str]]:
+    with np.errstate(invalid="ignore"):
+        times_faster = least_time_s(runs) / measured_time_s(runs)
+        wrong = np.flatnonzero(times_faster > _ABOVE)
+    return [(int(i), f"faster than the hardware: {times_faster[i]:.3g} × the ideal roofline") for i in wrong]
+
+
+def _contradicted(runs: Runs) -> list[tuple[int, str]]:
+    found = []
+    with np.errstate(invalid="ignore"):
+        of_batch = (runs.phase == "generate") & ~np.isnan(runs.latency_s)
+        for rate, tokens in (
+            ("tokens_per_s", runs.prompt_tokens + runs.output_tokens),
+            ("output_tokens_per_s", runs.output_tokens),
+        ):
+            expected = runs.batch * tokens / runs.latency_s
+            off = getattr(runs, rate) / expected
+            for index in np.flatnonzero(of_batch & (np.abs(off - 1) > _UNLIKE)):
+                words = f"{rate} is {off[index]:.3g} × batch · tokens / latency"
+                found.append((int(index), words))
+    return found
+
+
+def _wrong_power(runs: Runs) -> list[tuple[int, str]]:
+    most = {key: _most_w(key) for key in set(runs.accelerator.tolist())}
+    limit = np.array([most[key] for key in runs.accelerator])
+    with np.errstate(invalid="ignore"):
+        of_device = np.isin(runs.power_boundary, ("", "device", "board"))
+        wrong = np.flatnonzero(of_device & (runs.power_w > limit))
+    return [
+        (int(i), f"power_w = {runs.power_w[i]:.6g} is {runs.power_w[i] / limit[i] * 1.5:.3g} × the TDP"
+         + (", milliwatts?" if runs.power_w[i] > 50 * limit[i] else ""))
+        for i in wrong
+    ]  # fmt: skip
+
+
+def _most_w(key: str) -> float:
+    """Return half as much again as an accelerator's TDP, which no mean exceeds; infinite where none is known."""
+    try:
+        tdp = hs.get(key).tdp_w
+    except KeyError:
+        return np.inf
+    return np.inf if tdp is None else 1.5 * tdp
+
+
+def _repeated(runs: Runs) -> list[tuple[int, str]]:
+    """Find rows that say of the same run what another says, the later of them, or something else, both."""
+    what = [name for name in FIELDS if name not in (*MEASURED, *_PLACE) and name in runs.columns]
+    alike = _codes(runs, what)
+    results = [name for name in MEASURED if name in runs.columns and not FIELDS[name].is_text]
+    times = measured_time_s(runs)
+    same = _codes(runs, results)
+    order = np.lexsort((np.arange(len(runs)), alike))
+    found: list[tuple[int, str]] = []
+    for rows in np.split(order, np.flatnonzero(np.diff(alike[order])) + 1):
+        if len(rows) < 2:
+            continue
+        seen: dict[int, int] = {}
+        for row in rows.tolist():
+            if same[row] in seen:
+                found.append((row, f"repeats {_where(runs, seen[same[row]])}"))
+            seen.setdefault(int(same[row]), row)
+        firsts = [row for row in seen.values() if not np.isnan(times[row])]
+        if len(firsts) > 1:
+            low, high = min(firsts, key=lambda row: times[row]), max(firsts, key=lambda row: times[row])
+            if times[high] > (1 + _REPEATED) * times[low]:
+                ratio = times[high] / times[low]
+                found.append((low, f"contradicts {_where(runs, high)}: {ratio:.3g} × as fast"))
+                found.append((high, f"contradicts {_where(runs, low)}: {1 / ratio:.3g} × as fast"))
+    return found
+
+
+def _where(runs: Runs, index: int) -> str:
+    row = runs.row[index]
+    return f"run {index}" if np.isnan(row) else f"row {row:.0f} of {runs.file[index]}"
+
+
+def _codes(runs: Runs, names: list[str]) -> NDArray[np.int64]:
+    """Return a number for every run, the same for those that are alike in some columns."""
+    codes = np.zeros(len(runs), dtype=np.int64)
+    for name in names:
+        column: Any = runs.columns[name]
+        if column.dtype == object:
+            known = {text: code for code, text in enumerate(dict.fromkeys(column.tolist()))}
+            code = np.fromiter((known[text] for text in column), dtype=np.int64, count=len(runs))
+        else:
+            _, code = np.unique(column, return_inverse=True)
+        _, codes = np.unique(codes * (code.max(initial=0) + 1) + code, return_inverse=True)
+    return codes

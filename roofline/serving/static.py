@@ -20,12 +20,16 @@ from roofline.power import PowerModel, TokensPerJoule, estimate
 from roofline.precision import PrecisionPolicy
 from roofline.serving.options import check_options
 from roofline.serving.room import require_room
+from roofline.spread import Interval, Spread, interval_of
 
 if TYPE_CHECKING:
     from roofline.llm import LLM
 
 _BLOCK_POINTS = 65_536
 """Steps that are evaluated together: their arrays stay in the processor's cache."""
+
+_UNCERTAIN = ("output_tokens_per_s", "tokens_per_s", "requests_per_s", "latency_s", "ttft_s", "itl_s")
+"""What a calibration's errors give bounds of."""
 
 _POWER_STEPS = 32
 """Decode steps at which power is evaluated."""
@@ -61,8 +65,39 @@ class Generation:
 
     @property
     def kind(self) -> str:
-        """What the figures are: an ``ideal roofline``, or a ``roofline with losses``."""
+        """What the figures are: an ``ideal roofline``, a ``roofline with losses``, or a ``calibrated roofline``."""
         return self.prefill.kind
+
+    @property
+    def spread(self) -> Spread | None:
+        """How far the throughput may be off: ``None`` without a calibration, where nothing was measured."""
+        return self.prefill.spread
+
+    def interval(self, level: float = 0.9, of: str = "output_tokens_per_s") -> Interval:
+        """Bounds of a rate or a time, from the errors of the calibration on runs that it had not seen.
+
+        Parameters
+        ----------
+        level : float
+            Share of cases that are within.
+        of : str
+            ``output_tokens_per_s``, ``tokens_per_s``, ``requests_per_s``, ``latency_s``, ``ttft_s`` or ``itl_s``.
+
+        Returns
+        -------
+        Interval
+
+        Raises
+        ------
+        ValueError
+            A batch without a calibration, or another quantity.
+        """
+        return interval_of(self, level, of, _UNCERTAIN)
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What to mind of the prefill and of the decode steps, each once."""
+        return tuple(dict.fromkeys((*self.prefill.warnings, *self.last_step.warnings)))
 
     @property
     def llm(self) -> LLM:
@@ -124,8 +159,9 @@ class Generation:
 
     @property
     def latency_s(self) -> Array:
-        """End-to-end latency [s]: from the prompts to the last output token."""
-        return self.ttft_s + self.decode_s
+        """End-to-end latency [s]: from the prompts to the last output token, and what a run takes besides."""
+        calibration = self.prefill.calibration
+        return self.ttft_s + self.decode_s + (0.0 if calibration is None else calibration.run_s)
 
     @property
     def output_tokens_per_s(self) -> Array:

@@ -40,19 +40,28 @@ PRECISION = rl.policy("bf16")  # formats change no FLOPs
 # Our operations in prefill, and the Hugging Face modules that do the same work.
 PARTS: dict[tuple[str, ...], tuple[str, ...]] = {
     ("qkv", "q_down", "q_up", "kv_down"): (
-        *("self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj"),
+        *("attn.q_proj", "attn.k_proj", "attn.v_proj", "self_attention.query_key_value"),
         *("self_attn.q_a_proj", "self_attn.q_b_proj", "self_attn.kv_a_proj_with_mqa"),
     ),
     ("kv_up",): ("self_attn.kv_b_proj",),
-    ("output",): ("self_attn.o_proj",),
-    ("mlp_up",): ("mlp.gate_proj", "mlp.up_proj"),
-    ("mlp_down",): ("mlp.down_proj",),
+    ("output",): ("self_attn.o_proj", "attn.out_proj", "self_attention.dense"),
+    ("mlp_up",): ("mlp.gate_proj", "mlp.up_proj", "mlp.fc_in", ".fc1", "mlp.dense_h_to_4h"),
+    ("mlp_down",): ("mlp.down_proj", "mlp.fc_out", ".fc2", "mlp.dense_4h_to_h"),
     ("router",): ("mlp.gate",),
     ("experts_up", "experts_down"): ("mlp.experts",),
     ("shared_up",): ("mlp.shared_experts.gate_proj", "mlp.shared_experts.up_proj"),
     ("shared_down",): ("mlp.shared_experts.down_proj",),
     ("lm_head",): ("lm_head",),
 }
+
+# Where Hugging Face keeps a family's layers, and the attention in each.
+LAYERS = {
+    "gptj": ("transformer.h", "attn"),
+    "opt": ("model.decoder.layers", "self_attn"),
+    "bloom": ("transformer.h", "self_attention"),
+    "falcon": ("transformer.h", "self_attention"),
+}
+OTHER_LAYERS = ("model.layers", "self_attn")
 
 
 def _stack(draw: random.Random, *, own_head_dim: bool = False) -> dict[str, Any]:
@@ -118,12 +127,92 @@ def _deepseek_v3(draw: random.Random, window: int | None) -> Any:
     )
 
 
+def _minimax(draw: random.Random, window: int | None) -> Any:
+    assert window is None, "MiniMax M2 has none"
+    experts = draw.randint(2, 9)
+    routing = {"num_local_experts": experts, "num_experts_per_tok": draw.randint(1, experts)}
+    return transformers.MiniMaxM2Config(**_stack(draw, own_head_dim=True), **routing)
+
+
+def _deci(draw: random.Random, window: int | None) -> Any:
+    """Llama with a number of KV heads for each layer: what DeciLM's own code, which is no part of transformers, does."""
+    assert window is None, "DeciLM has none"
+    stack = _stack(draw)
+    heads = stack["num_attention_heads"]
+    divisors = [n for n in range(1, heads + 1) if heads % n == 0]
+    per_layer = [draw.choice(divisors) for _ in range(stack["num_hidden_layers"])]
+    return transformers.LlamaConfig(**stack, mlp_bias=draw.random() < 0.5, num_key_value_heads_per_layer=per_layer)
+
+
+def _older(draw: random.Random) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Shape of a stack with as many KV heads as heads, and what of it each family calls by a name of its own."""
+    stack = _stack(draw)
+    shape = {"hidden_size": stack["hidden_size"], "vocab_size": stack["vocab_size"]}
+    tied = {"tie_word_embeddings": stack["tie_word_embeddings"]}
+    return {**shape, **tied}, stack
+
+
+def _gptj(draw: random.Random, window: int | None) -> Any:
+    assert window is None, "GPT-J has none"
+    common, stack = _older(draw)
+    return transformers.GPTJConfig(
+        vocab_size=common["vocab_size"],
+        tie_word_embeddings=common["tie_word_embeddings"],
+        n_embd=common["hidden_size"],
+        n_layer=stack["num_hidden_layers"],
+        n_head=stack["num_attention_heads"],
+        n_inner=draw.choice([None, stack["intermediate_size"]]),
+        n_positions=stack["max_position_embeddings"],
+        rotary_dim=2 * draw.randint(1, stack["head_dim"] // 2),
+    )
+
+
+def _opt(draw: random.Random, window: int | None) -> Any:
+    assert window is None, "OPT has none"
+    common, stack = _older(draw)
+    shape = {name: stack[name] for name in ("num_hidden_layers", "num_attention_heads", "max_position_embeddings")}
+    return transformers.OPTConfig(**common, **shape, ffn_dim=stack["intermediate_size"])
+
+
+def _bloom(draw: random.Random, window: int | None) -> Any:
+    assert window is None, "BLOOM has none"
+    common, stack = _older(draw)
+    return transformers.BloomConfig(**common, n_layer=stack["num_hidden_layers"], n_head=stack["num_attention_heads"])
+
+
+def _falcon(draw: random.Random, window: int | None) -> Any:
+    assert window is None, "Falcon has none"
+    common, stack = _older(draw)
+    kind = draw.choice(  # of the 40B and 180B, of the 11B, of the 7B, and of the first 1B
+        [
+            {"new_decoder_architecture": True, "num_kv_heads": stack["num_key_value_heads"]},
+            {
+                "new_decoder_architecture": True,
+                "num_kv_heads": stack["num_key_value_heads"],
+                "num_ln_in_parallel_attn": 1,
+            },
+            {"multi_query": True},
+            {"multi_query": False, "parallel_attn": False, "alibi": True, "bias": True},
+        ]
+    )
+    shape = {name: stack[name] for name in ("num_hidden_layers", "num_attention_heads", "max_position_embeddings")}
+    return transformers.FalconConfig(
+        **common, **shape, **kind, ffn_hidden_size=draw.choice([None, stack["intermediate_size"]])
+    )
+
+
 FAMILIES: dict[str, Callable[[random.Random, int | None], Any]] = {
     "llama": _llama,
     "qwen3": _qwen3,
     "mixtral": _mixtral,
     "deepseek_v3": _deepseek_v3,
     "gemma2": _gemma2,
+    "minimax": _minimax,
+    "deci": _deci,
+    "gptj": _gptj,
+    "opt": _opt,
+    "bloom": _bloom,
+    "falcon": _falcon,
 }
 WINDOWED = ("qwen3", "mixtral", "gemma2")
 
@@ -164,7 +253,19 @@ def _case(family: str, seed: int, *, windowed: bool = False) -> Case:
     model = transformers.AutoModelForCausalLM.from_config(
         config, dtype=torch.float32, attn_implementation="eager", experts_implementation="eager"
     )
-    return Case(model.eval(), rl.LLM.from_hf_config(config.to_dict()), batch, tokens, window)
+    values = config.to_dict()
+    if family == "deci":
+        values["model_type"] = "deci"
+        _give_kv_heads(model, values["num_key_value_heads_per_layer"])
+    return Case(model.eval(), rl.LLM.from_hf_config(values), batch, tokens, window)
+
+
+def _give_kv_heads(model: Any, kv_heads: list[int]) -> None:
+    """Replace each layer's attention by one with its own number of KV heads."""
+    for i, (layer, n) in enumerate(zip(model.model.layers, kv_heads, strict=True)):
+        config = transformers.LlamaConfig(**{**model.config.to_dict(), "num_key_value_heads": n})
+        config._attn_implementation = "eager"
+        layer.self_attn = type(layer.self_attn)(config, i)
 
 
 @dataclass(frozen=True)
@@ -187,10 +288,12 @@ def _run(case: Case, tokens: int, past: Any = None, **options: Any) -> Pass:
     masks: list[np.ndarray] = []
 
     def note_mask(_: Any, __: Any, arguments: dict[str, Any]) -> None:
-        masks.append((arguments["attention_mask"][0, 0] == 0).numpy())
+        # Falcon adds its ALiBi to the mask, so what it lets through need not be 0.
+        masks.append((arguments["attention_mask"][0, 0] > torch.finfo(torch.float32).min / 2).numpy())
 
-    layers = case.model.model.layers
-    hooks = [layer.self_attn.register_forward_pre_hook(note_mask, with_kwargs=True) for layer in layers]
+    path, name = LAYERS.get(case.model.config.model_type, OTHER_LAYERS)
+    layers = case.model.get_submodule(path)
+    hooks = [getattr(layer, name).register_forward_pre_hook(note_mask, with_kwargs=True) for layer in layers]
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
         case.model(case.ids(tokens), past_key_values=past, use_cache=past is not None, **options)
     for hook in hooks:
@@ -199,9 +302,9 @@ def _run(case: Case, tokens: int, past: Any = None, **options: Any) -> Pass:
     linear, batched = {torch.ops.aten.mm, torch.ops.aten.addmm}, {torch.ops.aten.bmm, torch.ops.aten.baddbmm}
     modules = {name.partition(".")[2]: counts for name, counts in counter.get_flop_counts().items() if "." in name}
     total = counter.get_flop_counts()["Global"]
-    attention = [_sum(modules[f"model.layers.{i}.self_attn"], batched) for i in range(len(layers))]
+    attention = [_sum(modules[f"{path}.{i}.{name}"], batched) for i in range(len(layers))]
     # Some versions multiply position and frequency of the rotary embedding as matrices: no work of the model's.
-    rotary = _sum(modules.get("model.rotary_emb", {}), batched)
+    rotary = sum(_sum(counts, batched) for part, counts in modules.items() if part.endswith("rotary_emb"))
     assert set(total) <= linear | batched, "an operator that is neither a linear layer nor attention"
     assert _sum(total, batched) == sum(attention) + rotary, "a batched product outside of attention"
     return Pass(

@@ -124,6 +124,42 @@ MAVERICK = {
         "no_rope_layers": [1, 1, 1, 0] * 12,
     },
 }
+# As the public files say it, but for what is no part of the shape.
+GPTJ: Config = {
+    **{"model_type": "gptj", "n_embd": 4096, "n_head": 16, "n_inner": None, "n_layer": 28, "n_positions": 2048},
+    **{"rotary": True, "rotary_dim": 64, "tie_word_embeddings": False, "vocab_size": 50400},
+}
+OPT = shape(
+    *("opt", 32, 4096, 32, 50272, 2048),
+    **{"ffn_dim": 16384, "word_embed_proj_dim": 4096, "do_layer_norm_before": True, "enable_bias": True},
+    **{"layer_norm_elementwise_affine": True, "_remove_final_layer_norm": False},
+)
+BLOOM: Config = {
+    **{"model_type": "bloom", "hidden_size": 4096, "n_head": 32, "n_inner": None, "n_layer": 30, "vocab_size": 250880},
+    **{"offset_alibi": 100, "pretraining_tp": 1},
+}
+FALCON: Config = {
+    **{"model_type": "falcon", "alibi": False, "bias": False, "hidden_size": 14848, "multi_query": True},
+    **{"new_decoder_architecture": True, "num_attention_heads": 232, "num_hidden_layers": 80, "num_kv_heads": 8},
+    **{"parallel_attn": True, "vocab_size": 65024},
+}
+DECI = shape(
+    *("deci", 32, 4096, 32, 32000, 8192),
+    **{"intermediate_size": 14336, "num_key_value_heads": 32, "attention_bias": False, "tie_word_embeddings": False},
+    num_key_value_heads_per_layer=[*[4] * 5, *[2] * 5, 4, *[2] * 9, *[1] * 11, 4],
+)
+AQUILA = shape("aquila", 32, 4096, 32, 100008, 2048, intermediate_size=11008, tie_word_embeddings=False)
+QWEN15 = shape(
+    *("qwen2", 32, 4096, 32, 151936, 32768),
+    **{"num_key_value_heads": 32, "intermediate_size": 11008, "sliding_window": 32768, "use_sliding_window": False},
+    max_window_layers=28,
+)
+MINIMAX = shape(
+    *("minimax_m2", 62, 3072, 48, 200064, 196608),
+    **{"num_key_value_heads": 8, "head_dim": 128, "intermediate_size": 1536, "shared_intermediate_size": 0},
+    **{"num_local_experts": 256, "num_experts_per_tok": 8, "use_qk_norm": True, "qk_norm_type": "per_layer"},
+    num_mtp_modules=3,
+)
 NEMOTRON_RUNS = [  # (layers, whether they have attention, ffn_mult)
     *((1, True, 2.625), (5, True, 5.25), (2, False, 2.625), (3, True, 5.25), (1, False, 3.28125), (30, True, 5.25)),
     *((1, False, 1.3125), (2, False, 2.625), (1, False, 1.3125), (1, False, 5.25), (1, False, 1.3125)),
@@ -164,6 +200,18 @@ SAME: list[tuple[str, Config]] = [
         ),
     ),
     ("llama-2-7b", shape("llama", 32, 4096, 32, 32000, 4096, intermediate_size=11008)),
+    ("llama-7b", shape("llama", 32, 4096, 32, 32000, 2048, intermediate_size=11008, num_key_value_heads=32)),
+    ("aquila-7b", AQUILA),
+    ("aquila-7b", {**AQUILA, "model_type": "llama"}),  # as its first file said
+    ("gpt-j-6b", GPTJ),
+    ("opt-6.7b", OPT),
+    ("bloom-7b1", BLOOM),
+    ("bloom-7b1", {**BLOOM, "n_embed": 4096, "seq_length": 2048, "num_attention_heads": 32}),
+    ("falcon-180b", FALCON),
+    ("decilm-7b", DECI),
+    ("minimax-m2.5", MINIMAX),
+    ("kimi-k2.5", {"model_type": "kimi_k25", "text_config": {**KIMI, "max_position_embeddings": 262144}}),
+    ("qwen1.5-7b", QWEN15),
     ("qwen2.5-7b", QWEN2),
     ("qwen3-8b", QWEN3),
     ("qwen3-30b-a3b", QWEN3_MOE),
@@ -184,11 +232,12 @@ SAME: list[tuple[str, Config]] = [
 ]
 
 
-@pytest.mark.parametrize(("key", "config"), SAME, ids=[key for key, _ in SAME])
+@pytest.mark.parametrize(("key", "config"), SAME, ids=[f"{key}-{i}" for i, (key, _) in enumerate(SAME)])
 def test_same_record_as_the_catalogue(key: str, config: Config) -> None:
     # sibling: the public configuration's figures, and the catalogue's, which come from other files for most
     read, known = LLM.from_hf_config(config), get_llm(key)
-    assert read.model_dump(exclude=ABOUT) == known.model_dump(exclude=ABOUT)
+    about = ABOUT | ({"family"} if key == "aquila-7b" else set())
+    assert read.model_dump(exclude=about) == known.model_dump(exclude=about)
     assert read.parameters == known.parameters
     assert read.active_parameters == known.active_parameters
     assert read.sources["default"].startswith("Hugging Face config.json, model_type ")
@@ -201,6 +250,7 @@ def test_same_record_as_the_catalogue(key: str, config: Config) -> None:
         (GEMMA3, "vision tower"),
         (DEEPSEEK, "multi-token-prediction layers"),
         (KIMI, None),
+        (MINIMAX, "multi-token-prediction layers"),
         ({"model_type": "kimi_k25", "text_config": DEEPSEEK}, "vision tower and multi-token-prediction layers"),
     ],
 )
@@ -296,6 +346,12 @@ def test_dense_layers_of_qwen3_moe() -> None:
         (LLAMA4, "attention_chunk_size"),
         (LLAMA4, "use_qk_norm"),
         (NEMOTRON, "block_configs"),
+        (GPTJ, "n_embd"),
+        (GPTJ, "n_positions"),
+        (OPT, "ffn_dim"),
+        (BLOOM, "n_layer"),
+        (DECI, "num_key_value_heads_per_layer"),
+        (MINIMAX, "num_local_experts"),
     ],
 )
 def test_missing_key(config: Config, key: str) -> None:
@@ -307,7 +363,7 @@ def test_missing_key(config: Config, key: str) -> None:
 @pytest.mark.parametrize(
     ("config", "message"),
     [
-        ({}, "model_type = None: not supported; the supported ones are deepseek_v2, .*qwen3"),
+        ({}, "model_type = None: not supported; the supported ones are aquila, .*qwen3"),
         ({"model_type": "mamba"}, "model_type = 'mamba': not supported"),
         ({"model_type": ["llama"]}, "not supported"),
         ({"model_type": "gemma3"}, "text_config: missing"),
@@ -318,7 +374,21 @@ def test_missing_key(config: Config, key: str) -> None:
         ({**LLAMA, "vocab_size": 0}, "vocab_size = 0: should be a whole number of 1 or more"),
         ({**LLAMA, "hidden_size": 4100}, "hidden_size = 4100: should be a multiple of num_attention_heads = 32"),
         ({**LLAMA, "tie_word_embeddings": None}, "tie_word_embeddings = None: should be true or false"),
-        ({**LLAMA, "mlp_bias": True}, "mlp_bias = True: only false is supported"),
+        ({**NEMOTRON, "mlp_bias": True}, "mlp_bias = True: only false is supported"),
+        ({**GPTJ, "n_embd": 4100}, "n_embd = 4100: should be a multiple of the 16 heads"),
+        ({**GPTJ, "n_layer": "28"}, "n_layer = '28': should be a whole number"),
+        ({**OPT, "do_layer_norm_before": False}, "do_layer_norm_before = False: only true"),  # OPT 350M
+        ({**OPT, "word_embed_proj_dim": 512}, "word_embed_proj_dim = 512: only 4096"),
+        ({**BLOOM, "n_inner": 1000}, "n_inner = 1000: only 16384"),
+        ({**FALCON, "bias": 1}, "bias = 1: should be true or false"),
+        ({**FALCON, "num_kv_heads": 5}, "kv_heads\n.*divide heads = 232, not 5"),
+        ({**FALCON, "num_ln_in_parallel_attn": 3}, "norms_per_layer\n.*1, 2 or 4, not 3"),
+        ({**DECI, "num_key_value_heads_per_layer": [4] * 31}, "should be a list with one whole number per layer"),
+        ({**DECI, "num_key_value_heads_per_layer": [0] * 32}, "should be a list with one whole number per layer"),
+        ({**DECI, "num_key_value_heads_per_layer": 4}, "should be a list with one whole number per layer"),
+        ({**DECI, "num_key_value_heads_per_layer": [3] * 32}, "divide heads = 32, not 3"),
+        ({**MINIMAX, "qk_norm_type": "per_head"}, 'qk_norm_type = .per_head.: only "per_layer"'),
+        ({**MINIMAX, "shared_intermediate_size": 64}, "shared_intermediate_size = 64: only 0"),
         ({**LLAMA, "num_key_value_heads": 5}, "kv_heads\n.*divide heads = 32, not 5"),
         ({**PHI3, "attention_bias": True}, "attention_bias = True: only false"),
         ({**DEEPSEEK, "moe_layer_freq": 2}, "moe_layer_freq = 2: only 1"),
@@ -362,6 +432,42 @@ def test_attention_bias_of_llama() -> None:
     # hand: q, k, v and o of 32 layers
     more = LLM.from_hf_config({**LLAMA, "attention_bias": True}).parameters - get_llm("llama-3.1-8b").parameters
     assert more == 32 * (4096 + 1024 + 1024 + 4096)
+
+
+def test_mlp_bias_of_llama() -> None:
+    # hand: gate, up and down of 32 layers
+    more = LLM.from_hf_config({**LLAMA, "mlp_bias": True}).parameters - get_llm("llama-3.1-8b").parameters
+    assert more == 32 * (2 * 14336 + 4096)
+
+
+@pytest.mark.parametrize(
+    ("change", "kv_heads", "parallel", "norms", "positions", "bias"),
+    [
+        # hand: as the Falcon classes of transformers 5.23 build each kind
+        ({}, 8, True, 2, "rotary", "none"),  # 40B, 180B
+        ({"num_ln_in_parallel_attn": 1}, 8, True, 1, "rotary", "none"),  # 11B
+        ({"num_kv_heads": None}, 232, True, 2, "rotary", "none"),
+        ({"new_decoder_architecture": False}, 1, True, 1, "rotary", "none"),  # 7B
+        ({"new_decoder_architecture": False, "multi_query": False}, 232, True, 1, "rotary", "none"),
+        (  # the first 1B
+            {"new_decoder_architecture": False, "multi_query": False, "parallel_attn": False}
+            | {"alibi": True, "bias": True},
+            *(232, False, 2, "alibi", "qkvo"),
+        ),
+    ],
+)
+def test_kinds_of_falcon(change: Config, kv_heads: int, parallel: bool, norms: int, positions: str, bias: str) -> None:
+    llm = LLM.from_hf_config({**FALCON, **change})
+    assert (llm.kv_heads, llm.parallel_attention, llm.norms_per_layer) == (kv_heads, parallel, norms)
+    assert (llm.positions, llm.attention_bias, llm.mlp_bias) == (positions, bias, bias == "qkvo")
+
+
+def test_widths_of_older_families() -> None:
+    # hand: four times the hidden width unless the file says another
+    assert LLM.from_hf_config({**GPTJ, "n_inner": 10_000}).intermediate == 10_000
+    assert LLM.from_hf_config({**FALCON, "ffn_hidden_size": 10_000}).intermediate == 10_000
+    assert LLM.from_hf_config({name: v for name, v in GPTJ.items() if name != "n_inner"}).intermediate == 16384
+    assert LLM.from_hf_config({**BLOOM, "seq_length": 4096}).max_context == 4096
 
 
 def test_files_that_are_no_configuration(tmp_path: Path) -> None:

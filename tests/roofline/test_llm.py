@@ -49,7 +49,19 @@ def test_parameters_by_hand() -> None:
         ({"attention_sinks": True}, 4 * 8),
         ({"qk_norm": "head"}, 4 * 2 * 8),
         ({"qk_norm": "l2"}, 0),
+        ({"qk_norm": "all"}, 4 * (8 + 2) * 8),
         ({"norms_per_layer": 4}, 4 * 2 * 64),
+        ({"norms_per_layer": 1, "parallel_attention": True}, -4 * 64),
+        ({"parallel_attention": True}, 0),
+        ({"norm": "layer"}, (4 * 2 + 1) * 64),
+        ({"embedding_norm": True}, 64),
+        ({"embedding_norm": True, "norm": "layer"}, (4 * 2 + 1 + 2) * 64),
+        ({"mlp_bias": True}, 4 * (2 * 256 + 64)),
+        ({"mlp_bias": True, "gated_mlp": False}, 4 * (256 + 64 - 64 * 256)),
+        ({"lm_head_bias": True}, 100),
+        ({"lm_head_bias": True, "tied_embeddings": True}, 100 - 6_400),
+        ({"positions": "learned", "position_rows": 514}, 514 * 64),
+        ({"positions": "alibi"}, 0),
         ({"sliding_window": SlidingWindow(window=16, pattern=1)}, 0),
         ({"moe": MoE(experts=2, experts_per_token=1, expert_intermediate=256, every=2)}, 2 * (3 * 64 * 256 + 2 * 64)),
         (
@@ -105,9 +117,67 @@ def _gpt_oss_20b_shapes() -> list[tuple[int, ...]]:
     return [(201088, h), *24 * (attention + moe + [(h,), (h,)]), (h,), (201088, h)]
 
 
+def _layer_norm_shapes(h: int) -> list[tuple[int, ...]]:
+    return [(h,), (h,)]
+
+
+def _gptj_shapes() -> list[tuple[int, ...]]:
+    """Tensor shapes of the GPT-J 6B checkpoint, without its causal masks: names as in ``transformer.h.0``."""
+    h, ff = 4096, 16384
+    layer = [*4 * [(h, h)], (ff, h), (ff,), (h, ff), (h,), *_layer_norm_shapes(h)]  # q k v out, fc_in, fc_out, ln_1
+    return [(50400, h), *28 * layer, *_layer_norm_shapes(h), (50400, h), (50400,)]
+
+
+def _opt_shapes() -> list[tuple[int, ...]]:
+    """Tensor shapes of the OPT 6.7B checkpoint; its LM head is the embedding."""
+    h, ff = 4096, 16384
+    layer = [*4 * [(h, h), (h,)], (ff, h), (ff,), (h, ff), (h,), *2 * _layer_norm_shapes(h)]
+    return [(50272, h), (2048 + 2, h), *32 * layer, *_layer_norm_shapes(h)]
+
+
+def _bloom_shapes() -> list[tuple[int, ...]]:
+    """Tensor shapes of the BLOOM 7.1B checkpoint; its LM head is the embedding."""
+    h, ff = 4096, 16384
+    attention = [(3 * h, h), (3 * h,), (h, h), (h,)]
+    layer = [*attention, (ff, h), (ff,), (h, ff), (h,), *2 * _layer_norm_shapes(h)]
+    return [(250880, h), *_layer_norm_shapes(h), *30 * layer, *_layer_norm_shapes(h)]
+
+
+def _falcon_180b_shapes() -> list[tuple[int, ...]]:
+    """Tensor shapes of the Falcon 180B checkpoint, its LM head left out: it is the embedding, stored once more."""
+    h, ff = 14848, 4 * 14848
+    layer = [((232 + 2 * 8) * 64, h), (h, h), (ff, h), (h, ff), *2 * _layer_norm_shapes(h)]
+    return [(65024, h), *80 * layer, *_layer_norm_shapes(h)]
+
+
+def _decilm_shapes() -> list[tuple[int, ...]]:
+    """Tensor shapes of the DeciLM 7B checkpoint: Llama's, but for the KV heads."""
+    h, ff = 4096, 14336
+    kv_heads = [*5 * [4], *5 * [2], 4, *9 * [2], *11 * [1], 4]  # num_key_value_heads_per_layer
+    common = [(h, h), (h, h), (ff, h), (ff, h), (h, ff), (h,), (h,)]
+    layers = [shape for n in kv_heads for shape in [*common, (n * 128, h), (n * 128, h)]]
+    return [(32000, h), *layers, (h,), (32000, h)]
+
+
+def _minimax_shapes() -> list[tuple[int, ...]]:
+    """Tensor shapes of the MiniMax M2.5 checkpoint, unpacked and without its multi-token prediction."""
+    h, ff = 3072, 1536
+    attention = [(6144, h), (1024, h), (1024, h), (h, 6144), (6144,), (1024,)]
+    experts = [(256, h), (256,), *256 * [(ff, h), (h, ff), (ff, h)]]
+    return [(200064, h), *62 * [*attention, *experts, (h,), (h,)], (h,), (200064, h)]
+
+
 @pytest.mark.parametrize(
     ("key", "shapes"),
     [
+        ("llama-7b", _llama_shapes(32, 4096, 4096, 4096, 11008, 32000)),
+        ("aquila-7b", _llama_shapes(32, 4096, 4096, 4096, 11008, 100008)),
+        ("gpt-j-6b", _gptj_shapes()),
+        ("opt-6.7b", _opt_shapes()),
+        ("bloom-7b1", _bloom_shapes()),
+        ("falcon-180b", _falcon_180b_shapes()),
+        ("decilm-7b", _decilm_shapes()),
+        ("minimax-m2.5", _minimax_shapes()),
         ("llama-3.1-8b", _llama_shapes(32, 4096, 4096, 1024, 14336, 128256)),
         ("llama-3.1-405b", _llama_shapes(126, 16384, 16384, 1024, 53248, 128256)),
         ("mistral-small-3.1-24b", _llama_shapes(40, 5120, 4096, 1024, 32768, 131072)),
@@ -119,6 +189,25 @@ def _gpt_oss_20b_shapes() -> list[tuple[int, ...]]:
 def test_parameters_are_those_of_the_tensors(key: str, shapes: list[tuple[int, ...]]) -> None:
     # sibling: the shapes of the checkpoint's tensors, multiplied out
     assert get_llm(key).parameters == sum(math.prod(shape) for shape in shapes)
+
+
+def test_falcon_stores_its_table_twice() -> None:
+    # published: `safetensors.total` of tiiuae/falcon-180B at d2ea553 in the Hugging Face model API
+    llm = get_llm("falcon-180b")
+    assert llm.parameters + llm.vocab * llm.hidden == 179_522_565_120
+
+
+def test_decilm_equals_the_size_of_its_files() -> None:
+    # published: the model card's 7.04 billion; three files of 4.99, 4.92 and 4.18 GB in BF16 on Hugging Face
+    assert get_llm("decilm-7b").parameters == 7_043_551_232
+    assert 2 * get_llm("decilm-7b").parameters == pytest.approx((4.99 + 4.92 + 4.18) * 1e9, abs=0.015e9)
+
+
+def test_one_row_of_each_table_is_read() -> None:
+    # hand: OPT's LM head is its embedding, read in full; of its learned positions a token takes one row
+    opt, gptj = get_llm("opt-6.7b"), get_llm("gpt-j-6b")
+    assert opt.active_parameters_without_embedding == opt.parameters - 2050 * 4096
+    assert gptj.active_parameters_without_embedding == gptj.parameters - 50400 * 4096
 
 
 def test_deepseek_v3_equals_public_reconstructions() -> None:
@@ -142,7 +231,8 @@ def test_totals_are_sums(key: str) -> None:
     # property: the total is the sum of the breakdown, and of embedding, layers, final norm and head
     llm = get_llm(key)
     parts, active = llm.parameter_breakdown, llm.active_parameter_breakdown
-    ends = parts["embedding"] + llm.hidden + parts["lm_head"]
+    norm = (2 if llm.norm == "layer" else 1) * llm.hidden  # one at the end, one after the embedding in some
+    ends = parts["embedding"] + (2 if llm.embedding_norm else 1) * norm + parts["lm_head"]
     assert sum(parts.values()) == llm.parameters == ends + sum(g.count * g.parameters for g in llm.layer_groups)
     assert (
         sum(active.values())
@@ -190,6 +280,7 @@ def test_layer_groups_cover_every_layer_once(key: str) -> None:
         ),
         ("deepseek-v2-lite", [(1, "dense", "mla", None), (26, "moe", "mla", None)]),
         ("deepseek-r1", [(3, "dense", "mla", None), (58, "moe", "mla", None)]),
+        ("decilm-7b", [(7, "dense", "gqa", None), (14, "dense", "gqa", None), (11, "dense", "gqa", None)]),
     ],
 )
 def test_layer_groups(key: str, expected: list[tuple[int, str, str, int | None]]) -> None:
@@ -216,6 +307,9 @@ def test_nemotron_blocks_without_attention() -> None:
         ("deepseek-v3", 16, 61 * (512 + 64) * 2),
         ("deepseek-v3", 8, 61 * (512 + 64)),
         ("llama-3.3-nemotron-super-49b", 16, 2 * 49 * 8 * 128 * 2),
+        ("decilm-7b", 16, 2 * (7 * 4 + 14 * 2 + 11 * 1) * 128 * 2),
+        ("gpt-j-6b", 16, 2 * 28 * 4096 * 2),
+        ("falcon-180b", 8, 2 * 80 * 8 * 64),
     ],
 )
 def test_kv_bytes_per_token(key: str, bits: float, expected: int) -> None:
@@ -286,7 +380,14 @@ def test_groups_of_any_model(
         ({"published_total_b": "7"}, r"published_total_b\n.*valid number"),
         ({"tied_embeddings": 1}, r"tied_embeddings\n.*valid boolean"),
         ({"attention_bias": "qk"}, r"attention_bias\n.*'none', 'qkv' or 'qkvo'"),
-        ({"norms_per_layer": 3}, r"norms_per_layer\n.*2 or 4"),
+        ({"norms_per_layer": 3}, r"norms_per_layer\n.*1, 2 or 4"),
+        ({"norms_per_layer": 1}, r"norms_per_layer\n.*should be 2 or 4 without parallel_attention, not 1"),
+        ({"positions": "learned"}, r"position_rows\n.*given for positions = 'learned', not None"),
+        ({"position_rows": 512}, r"position_rows\n.*absent for positions = 'rotary', not 512"),
+        (
+            {"mla": LATENT, "kv_heads": 8, "head_dim": 12, "positions": "alibi"},
+            r"positions\n.*should be 'rotary' with this mla, not 'alibi'",
+        ),
         ({"head": 8}, r"head\n.*unknown field; did you mean head"),
         ({"key": "Llama 7B"}, r"key\n.*pattern"),
         ({"sources": {"layer": "x"}}, r"sources.layer\n.*unknown field; did you mean layers"),

@@ -1,0 +1,216 @@
+"""The best that the hardware could do of what a run did: the ideal roofline of the same work."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+import hardware_specs as hs
+from roofline import formulas
+from roofline.ceilings import phase_time_s
+from roofline.forward import decode_operations, prefill_operations
+from roofline.layout import Layout, over_dies
+from roofline.llm_catalog import get_llm
+from roofline.machine import Machine, machine
+from roofline.nodes import context_nodes
+from roofline.precision import policy
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from roofline.measurements.records import Runs
+
+    Column = NDArray[np.float64]
+
+_STATED = ("accelerator", "llm", "precision", "phase")
+_SIZES = ("tensor_parallel", "pipeline_parallel", "expert_parallel", "data_parallel")
+_LENGTHS = ("batch", "prompt_tokens", "output_tokens", "context_tokens")
+
+
+def least_time_s(runs: Runs) -> Column:
+    """Time that an ideal machine takes for each run [s].
+
+    A generation is the sum of its prefill and its decode steps; a product of two matrices is the roofline of its FLOPs
+    and bytes. Runs that differ in nothing but their results share one estimate.
+
+    Parameters
+    ----------
+    runs : Runs
+        Any.
+
+    Returns
+    -------
+    array
+        One per run; NaN where accelerator, model, batch or lengths are not known, or nothing can be said.
+    """
+    times = np.full(len(runs), np.nan)
+    for (accelerator, llm, precision, phase, *sizes), rows in groups(runs).items():
+        lengths = {name: getattr(runs, name)[rows] for name in _LENGTHS}
+        layout = layout_of(sizes, runs.devices[rows[0]])
+        try:
+            if phase == "gemm":
+                times[rows] = _product_s(accelerator, precision, *(getattr(runs, name)[rows] for name in "mkn"))
+            elif phase in _OF and llm:
+                times[rows] = _OF[phase](accelerator, llm, precision, layout, lengths)
+        except (KeyError, ValueError):
+            continue  # a model that does not divide, a format or a figure that is not known: no bound is known
+    return times
+
+
+def groups(runs: Runs) -> dict[tuple[Any, ...], NDArray[np.intp]]:
+    """Return the rows of every machine, model, precision, phase and division over devices, in order.
+
+    Parameters
+    ----------
+    runs : Runs
+        Any.
+    """
+    texts = [getattr(runs, name) for name in _STATED]
+    numbers = [getattr(runs, name) for name in _SIZES]
+    codes = np.zeros(len(runs), dtype=np.int64)
+    for column in texts:
+        known = {text: code for code, text in enumerate(dict.fromkeys(column.tolist()))}
+        codes = codes * len(known) + np.fromiter((known[text] for text in column), dtype=np.int64, count=len(runs))
+    for column in (*numbers, runs.devices):
+        _, code = np.unique(column, return_inverse=True)
+        codes = codes * (code.max(initial=0) + 1) + code
+    order = np.argsort(codes, kind="stable")
+    cuts = np.flatnonzero(np.diff(codes[order])) + 1
+    found = {}
+    for rows in np.split(order, cuts) if len(runs) else []:
+        first = rows[0]
+        found[(*(column[first] for column in texts), *(column[first] for column in numbers), runs.devices[first])] = (
+            rows
+        )
+    return found
+
+
+def layout_of(sizes: Any, devices: float) -> Layout | None:
+    """Return how devices share a model; where only their number is known, tensor parallelism; ``None`` if not even that.
+
+    Parameters
+    ----------
+    sizes : sequence of float
+        Tensor, pipeline, expert and data parallelism, NaN where unknown.
+    devices : float
+        Accelerators, NaN where unknown.
+    """
+    tensor, pipeline, expert, data = (None if np.isnan(size) else int(size) for size in sizes[:4])
+    if tensor is None and pipeline is None and data is None:
+        return None if np.isnan(devices) else Layout(tensor=int(devices))
+    try:
+        return Layout(tensor=tensor or 1, pipeline=pipeline or 1, expert=expert or 1, data=data or 1)
+    except ValueError:  # experts divided in a way that we do not model
+        return None
+
+
+@cache
+def _device(accelerator: str) -> hs.Accelerator | Machine:
+    """Return a device; where the bandwidth of its links is not published, they take no time, as a bound may have it."""
+    device = hs.get(accelerator)
+    return Machine.of(device).replace(link_bytes_per_s=1e30) if device.scale_up is None else device
+
+
+def _generate_s(
+    accelerator: str, llm: str, precision: str, layout: Layout | None, lengths: dict[str, Column]
+) -> Column:
+    batch, prompt, output = lengths["batch"], lengths["prompt_tokens"], lengths["output_tokens"]
+    time_s = _prefill_s(accelerator, llm, precision, layout, lengths)
+    contexts, weights = context_nodes(prompt + 1, prompt + output - 1)
+    return time_s + (weights * _steps_s(accelerator, llm, precision, layout, batch, contexts)).sum(axis=0)
+
+
+def _prefill_s(accelerator: str, llm: str, precision: str, layout: Layout | None, lengths: dict[str, Column]) -> Column:
+    batch, prompt = lengths["batch"], lengths["prompt_tokens"]
+    return _time_s(
+        accelerator, precision, layout, prefill_operations, llm, batch=batch, prompt_tokens=prompt, logits="last"
+    )
+
+
+def _decode_s(accelerator: str, llm: str, precision: str, layout: Layout | None, lengths: dict[str, Column]) -> Column:
+    # A mean batch is no whole number; the time of the whole sequences in it is never too long. Of a context that is not
+    # given, half of the answer is never too long: a sequence that is being answered holds at least that on average.
+    context = lengths["context_tokens"]
+    unknown = np.isnan(context)
+    prompt = np.nan_to_num(lengths["prompt_tokens"])
+    context = np.where(unknown, np.floor(prompt + lengths["output_tokens"] / 2), context)
+    batch = np.maximum(np.floor(lengths["batch"]), 1)
+    return _steps_s(accelerator, llm, precision, layout, batch, context) * (lengths["batch"] / lengths["batch"])
+
+
+_OF: dict[str, Callable[..., Column]] = {"generate": _generate_s, "prefill": _prefill_s, "decode": _decode_s}
+
+
+def _steps_s(
+    accelerator: str, llm: str, precision: str, layout: Layout | None, batch: Column, context: Column
+) -> Column:
+    return _time_s(accelerator, precision, layout, decode_operations, llm, batch=batch, context_tokens=context)
+
+
+def _time_s(
+    accelerator: str, precision: str, layout: Layout | None, operations: Callable[..., Any], llm: str, **work: Any
+) -> Column:
+    if layout is None:
+        raise ValueError("how the devices share the model is not known")
+    device = _device(accelerator)
+    split = over_dies(layout, device)
+    formats = _generous(precision)
+    rates = machine(device, formats, devices=split.joined)
+    done = operations(get_llm(llm), precision=formats, layout=split, **work)
+    return np.asarray(phase_time_s(done, rates, devices=split.devices))
+
+
+def _generous(precision: str) -> Any:
+    """Return a policy as a bound may read it: who says 8 bits or fewer may cache and attend in 8 bits, too."""
+    formats = policy(precision)
+    narrow = formats.weights != formats.compute or formats.compute in ("bf16", "fp16")
+    return formats if narrow else formats.replace(kv_cache="fp8", attention=formats.attention)
+
+
+def _product_s(accelerator: str, precision: str, m: Column, k: Column, n: Column) -> Column:
+    device = hs.get(accelerator)
+    width = hs.number_format(precision).bits / 8
+    return np.asarray(
+        formulas.roofline_time_s(
+            flops=formulas.gemm_flops(m=m, k=k, n=n),
+            bytes=formulas.gemm_bytes(m=m, k=k, n=n, input_bytes=width, weight_bytes=width, output_bytes=2),
+            flops_per_s=device.peak_flops(precision),
+            bytes_per_s=device.memory_bytes_per_s,
+        )
+    )
+
+
+def measured_time_s(runs: Runs) -> Column:
+    """Time that each run took, from its latency, or from its throughput and what it counts [s].
+
+    Parameters
+    ----------
+    runs : Runs
+        Any.
+
+    Returns
+    -------
+    array
+        Of a generation from prompt to last token, of a prefill, of one decode step or of one kernel; NaN where unknown.
+    """
+    batch, prompt, output = runs.batch, runs.prompt_tokens, runs.output_tokens
+    phase = runs.phase
+    times = np.full(len(runs), np.nan)
+    with np.errstate(invalid="ignore"):
+        both = batch * (prompt + output) / runs.tokens_per_s
+        written = batch * output / runs.output_tokens_per_s
+        product = 2 * runs.m * runs.k * runs.n / (runs.tflops * 1e12)
+        for name, routes in (
+            ("generate", (both, written, runs.latency_s)),
+            ("prefill", (runs.ttft_s, runs.latency_s, batch * prompt / runs.tokens_per_s)),
+            ("decode", (runs.itl_s, batch / runs.output_tokens_per_s, runs.latency_s)),
+            ("gemm", (product, runs.latency_s)),
+            ("attention", (runs.latency_s,)),
+        ):
+            of = phase == name
+            for route in routes:
+                times = np.where(of & np.isnan(times), route, times)
+    return times
