@@ -365,6 +365,12 @@ def _times(
                 put("second_tier", spilled, 0.0, machine.second_tier_bytes_per_s)
         other = _product(busiest, _sum(fixed.kv_bytes, fixed.activation_bytes))
         moved = _product(busiest, each.bytes)
+        if not _is_zero(machine.kv_reread) and operation.sharing > 1:
+            again = machine.kv_reread * (operation.sharing - 1) * busiest
+            other, moved = _sum(other, again * fixed.kv_bytes), _sum(moved, again * each.kv_bytes)
+        if not _is_zero(machine.walk_s) and not _is_zero(operation.keys) and "walk" not in off:
+            longest = operation.keys / operation.sequences
+            times["walk"] = _Time(operation.launches * longest * machine.walk_s, 0.0, 0.0)
         put("memory", _sum(weights, other), moved, machine.memory_bytes_per_s)
         if machine.on_chip_bytes_per_s is not None:
             stays = _product(busiest, fixed.on_chip_bytes), _product(busiest, each.on_chip_bytes)

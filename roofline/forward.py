@@ -423,6 +423,11 @@ class _Pass:
                 Product(m=queries_per_cache, k=None, n=v_dim, flops=float(values)),
             ),
             launches=layers * self.passes,  # with whole layers fused, the one start of a layer is counted here
+            sharing=heads_per_cache,
+            keys=keys,
+            sequences=self.rows
+            if isinstance(self.rows_each, int) and self.rows_each == 1
+            else self.rows / self.rows_each,
             imbalance=self.imbalance,
             weight_imbalance=self.weight_imbalance,
         )

@@ -26,6 +26,7 @@ CEILINGS: tuple[str, ...] = (
     "matrix",
     "vector",
     "special",
+    "walk",
     "memory",
     "on_chip",
     "second_tier",
@@ -79,6 +80,8 @@ _RATES = (
     "second_tier_bytes",
     "link_latency_s",
 )
+
+_LOSSES = ("overhead_s", "kv_reread", "walk_s", "step_s", "sequence_s")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -143,6 +146,11 @@ class Machine:
     sharpness : mapping of str to array
         How ceilings of about the same time add up, by kind of operation: the p of ``(Σ tᵖ)^(1/p)``, at least 1. One
         after the other is 1; absent is the ideal, the slowest alone.
+    kv_reread : array
+        Share of the query heads of a group, beyond the first, for which attention reads keys and values from memory
+        again: 0 is the ideal; a kernel that reads them once per query head has 1.
+    walk_s : array
+        Time for each token that one block of an attention kernel walks through, one after the other [s].
     step_s, sequence_s : array
         What the host adds to every phase, and to it for every sequence: scheduling, sampling [s].
 
@@ -191,6 +199,8 @@ class Machine:
     overhead_s: Array = 0.0
     kind_overhead_s: Mapping[str, Array] = field(default_factory=dict)
     sharpness: Mapping[str, Array] = field(default_factory=dict)
+    kv_reread: Array = 0.0
+    walk_s: Array = 0.0
     step_s: Array = 0.0
     sequence_s: Array = 0.0
     formats: tuple[str, ...] | None = None
@@ -206,7 +216,7 @@ class Machine:
             _efficiency_name(key)
         efficiency = {key: _rate(f"efficiency[{key!r}]", value, at_most=1.0) for key, value in self.efficiency.items()}
         object.__setattr__(self, "efficiency", MappingProxyType(efficiency))
-        for name in ("overhead_s", "step_s", "sequence_s"):
+        for name in _LOSSES:
             object.__setattr__(self, name, _rate(name, getattr(self, name), at_least=0.0))
         for name, least in (("kind_overhead_s", 0.0), ("sharpness", 1.0)):
             for kind in (by_kind := getattr(self, name)):
@@ -322,7 +332,7 @@ class Machine:
     @property
     def shape(self) -> tuple[int, ...]:
         """Shape that the rates broadcast to."""
-        rates = [*self.flops_per_s.values(), *self.efficiency.values(), self.overhead_s, self.step_s, self.sequence_s]
+        rates = [*self.flops_per_s.values(), *self.efficiency.values(), *(getattr(self, name) for name in _LOSSES)]
         rates += [*self.kind_overhead_s.values(), *self.sharpness.values()]
         rates += [getattr(self, name) for name in _RATES]
         return np.broadcast_shapes(*(np.shape(rate) for rate in rates if rate is not None))
@@ -330,7 +340,7 @@ class Machine:
     @property
     def lossy(self) -> bool:
         """Whether anything is above 0 or below 1 that an ideal machine has not: overheads, efficiencies, a soft knee."""
-        overheads = (self.overhead_s, self.step_s, self.sequence_s, *self.kind_overhead_s.values())
+        overheads = (*(getattr(self, name) for name in _LOSSES), *self.kind_overhead_s.values())
         return (
             bool(self.sharpness)
             or any(bool(np.any(np.asarray(overhead) > 0)) for overhead in overheads)

@@ -109,6 +109,10 @@ class Operation:
         How a collective exchanges its messages.
     launches : array
         How often a device starts it, one after another: once per layer and, in decode, micro-batch.
+    sharing : float
+        Query heads that share a key and value head, on one device.
+    keys, sequences : array
+        Of attention, the tokens that all sequences together attend to, and how many sequences there are.
     imbalance, weight_imbalance : array
         Load of the busiest device over the mean: of all its work but reading and converting weights, and of that.
 
@@ -133,6 +137,9 @@ class Operation:
     group: int = 1
     pattern: Literal["all_reduce", "all_to_all", "send"] = "all_reduce"
     launches: Array = 1
+    sharing: float = 1.0
+    keys: Array = 0.0
+    sequences: Array = 1.0
     imbalance: Array = 1.0
     weight_imbalance: Array = 1.0
 

@@ -9,9 +9,15 @@ from typing import Any
 import numpy as np
 
 from roofline._arrays import Array
+from roofline._text import span
+from roofline._validation import choice
+from roofline.spread import Interval, Spread, check_level, ratio_logs
 from tco import ratio as formulas
 from tco.defaults import Assumption
 from tco.deployment import Deployment, is_modelled
+
+CERTAIN = Spread(0.0)
+"""Of a throughput that is given as it is."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,6 +108,112 @@ class Comparison:
         swapped = Comparison(self.b, self.a)
         return swapped.level_discount_a
 
+    @property
+    def kinds(self) -> tuple[str, str]:
+        """What the throughputs of A and of B are: ``ideal roofline``, ``calibrated roofline``, ``measured``, ``given``."""
+        a, b = (getattr(side.throughput, "kind", "given") for side in (self.a, self.b))
+        return a, b
+
+    @cached_property
+    def _throughput_errors(self) -> Array | None:
+        """Logarithms by which R_Th may be off, equally likely each and sorted; ``None`` where neither side says."""
+        spreads = [side.spread for side in (self.a, self.b)]
+        if spreads == [None, None]:
+            return None
+        return ratio_logs(*(CERTAIN if spread is None else spread for spread in spreads))
+
+    def interval(self, level: float = 0.9, of: str = "ratio") -> Interval:
+        """Bounds of the TCO ratio, or of R_Th, from what is known of the errors of the throughputs.
+
+        Costs are taken as they are given. A throughput without a spread, a plain number, counts as certain.
+
+        Parameters
+        ----------
+        level : float
+            Share of cases that are within.
+        of : {"ratio", "r_th"}
+            Which ratio.
+
+        Returns
+        -------
+        Interval
+
+        Raises
+        ------
+        ValueError
+            Neither throughput says how far it may be off.
+
+        Examples
+        --------
+        >>> import hardware_specs as hs, tco
+        >>> from roofline.measurements import Run
+        >>> def ran(accelerator, rate):
+        ...     return Run({"accelerator": accelerator, "devices": 1, "llm": "llama-3.1-8b", "precision": "fp8",
+        ...                 "phase": "decode", "batch": 64.0, "context_tokens": 2048.0, "output_tokens_per_s": rate})
+        >>> a = tco.Deployment(hs.get_server("gaudi-2-hls"), tco.Facility(), ran("gaudi-2", 4500.0))
+        >>> b = tco.Deployment(hs.get_server("dgx-h100"), tco.Facility(), ran("h100-sxm", 6100.0))
+        >>> c = tco.compare(a, b)
+        >>> low, high, _ = c.interval(0.9, of="r_th")
+        >>> print(f"R_Th {c.r_th:.3f}, {low:.3f} to {high:.3f}; {c.verdict()}")
+        R_Th 0.738, 0.700 to 0.777; A
+        """
+        choice("of", of, ("ratio", "r_th"))
+        share = check_level(level)
+        if self._throughput_errors is None:
+            raise ValueError(
+                f"no interval: the throughputs are {' and '.join(sorted(set(self.kinds)))}, which do not say how far "
+                "they may be off; give calibrated estimates or measured runs"
+            )
+        low, high = np.quantile(self._throughput_errors, [(1 - share) / 2, (1 + share) / 2])
+        if of == "r_th":
+            return Interval(self.r_th * np.exp(low), self.r_th * np.exp(high), share)
+        return Interval(self.ratio * np.exp(-high), self.ratio * np.exp(-low), share)
+
+    @property
+    def probability_a(self) -> Array | None:
+        """Probability that A is cheaper, given the errors of the throughputs; ``None`` where neither side says them."""
+        if self._throughput_errors is None:
+            return None
+        logs = self._throughput_errors
+        # A is cheaper where the ratio over the error of R_Th is below 1; level counts for half.
+        needed = np.log(self.ratio)
+        above = logs.size - np.searchsorted(logs, needed, side="right")
+        level = np.searchsorted(logs, needed, side="right") - np.searchsorted(logs, needed, side="left")
+        probability = (above + level / 2) / logs.size
+        return float(probability) if np.shape(probability) == () else probability
+
+    def verdict(self, level: float = 0.9) -> Any:
+        """Say which is cheaper: ``A``, ``B``, or ``too close to call``.
+
+        Parameters
+        ----------
+        level : float
+            Probability from which one is called cheaper, above 0.5. Where neither throughput says how far it may be
+            off, the ratio alone decides, and :attr:`probability_a` is ``None``.
+
+        Returns
+        -------
+        str or array of str
+            Of the ratio's shape.
+
+        Raises
+        ------
+        ValueError
+            A level that is not above 0.5 and below 1.
+        """
+        share = check_level(level)
+        if share <= 0.5:
+            raise ValueError(f"level = {level!r} is not accepted: give a number above 0.5 and below 1, such as 0.9")
+        probability = self.probability_a
+        if probability is None:
+            probability = np.where(self.ratio < 1, 1.0, np.where(self.ratio > 1, 0.0, 0.5))
+        words = np.where(
+            np.asarray(probability) >= share,
+            "A",
+            np.where(np.asarray(probability) <= 1 - share, "B", "too close to call"),
+        )
+        return str(words) if words.shape == () else words
+
     def ratio_at(self, *, price_a_usd: float | None = None, price_b_usd: float | None = None) -> Array:
         """TCO ratio if servers cost something else, everything else held.
 
@@ -135,7 +247,7 @@ class Comparison:
         return self.a.private or self.b.private
 
     def _repr_html_(self) -> str:
-        kinds = {getattr(side.throughput, "kind", "given throughput") for side in (self.a, self.b)}
+        kinds = {f"{kind} throughput" if kind == "given" else kind for kind in self.kinds}
         rows = "".join(
             f"<tr><td>{name}</td><td>{_span(value)}</td><td>{meaning}</td></tr>"
             for name, value, meaning in (
@@ -149,13 +261,22 @@ class Comparison:
         private = "; some costs are private" if self.private else ""
         return (
             f"<p><b>{self.a.server.key} / {self.b.server.key}</b> at equal traffic, from {' and '.join(sorted(kinds))}"
-            f"{private}</p><table>{rows}</table>"
+            f"{private}{self._certainty}</p><table>{rows}</table>"
         )
+
+    @property
+    def _certainty(self) -> str:
+        """Say the verdict with its probability, where it is of one point and known."""
+        probability = self.probability_a
+        if probability is None or np.shape(probability) != ():
+            return ""
+        low, high, level = self.interval()
+        return f"; {self.verdict()}, P(A cheaper) = {probability:.0%}, ratio {low:.3f} to {high:.3f} ({level:.0%})"
 
     def __repr__(self) -> str:
         return (
             f"Comparison({self.a.server.key} / {self.b.server.key}: TCO ratio {_span(self.ratio)}, "
-            f"r_sc {self.r_sc:.3f}, r_ic {self.r_ic:.3f}, server_share {self.server_share:.3f})"
+            f"r_sc {self.r_sc:.3f}, r_ic {self.r_ic:.3f}, server_share {self.server_share:.3f}{self._certainty})"
         )
 
 
@@ -176,8 +297,8 @@ def compare(a: Deployment, b: Deployment) -> Comparison:
     Raises
     ------
     ValueError
-        Throughputs of unlike kinds, models or workloads. Batch and precision may differ: each machine may run at its
-        best.
+        Throughputs of unlike phases, models or workloads. Batch and precision may differ: each machine may run at its
+        best. So may the kinds, modelled, calibrated, measured or given: :attr:`Comparison.kinds` says which.
 
     Examples
     --------
@@ -201,7 +322,11 @@ def compare(a: Deployment, b: Deployment) -> Comparison:
 def _refuse_unlike(left: Any, right: Any) -> None:
     # A cap is a choice about one side, and so no unlikeness: its phase is compared.
     left, right = (getattr(side, "unthrottled", side) for side in (left, right))
-    for what, field in (("phases", "phase"), ("kinds of estimate", "kind"), ("logits", "logits")):
+    modelled = all(side.kind != "measured" for side in (left, right))
+    if not modelled:
+        _refuse_unlike_runs(left, right)
+        return
+    for what, field in (("phases", "phase"), ("logits", "logits")):
         of_a, of_b = (getattr(side, field, type(side).__name__) for side in (left, right))
         if of_a != of_b:
             raise ValueError(f"a and b are of unlike {what}: {of_a} against {of_b}; compare like with like")
@@ -238,6 +363,36 @@ def _refuse_unlike(left: Any, right: Any) -> None:
     for unit, field in named.get(str(phase), {"prompt": "prompt_tokens", "output": "output_tokens"}).items():
         if _differ(getattr(left, field), getattr(right, field)):
             raise ValueError(f"a and b have unlike workloads: {unit} tokens differ; compare like with like")
+
+
+def _refuse_unlike_runs(left: Any, right: Any) -> None:
+    """Refuse a measured run beside one, or an estimate, of another phase, model or workload, as far as is known."""
+    for what, of in (("phases", _phase_of), ("models", lambda side: side.llm.key)):
+        of_a, of_b = of(left), of(right)
+        if of_a != of_b:
+            raise ValueError(f"a and b are of unlike {what}: {of_a} against {of_b}; compare like with like")
+    fields = {"prefill": ("prompt_tokens",), "decode": ("context_tokens",)}
+    for field in fields.get(_phase_of(left), ("prompt_tokens", "output_tokens")):
+        ours, theirs = (_tokens_of(side, field) for side in (left, right))
+        if ours is not None and theirs is not None and _differ(ours, theirs):
+            unit = field.removesuffix("_tokens")
+            raise ValueError(
+                f"a and b have unlike workloads: {unit} tokens differ, {span(ours)} against {span(theirs)}; compare "
+                "like with like"
+            )
+
+
+def _phase_of(side: Any) -> str:
+    """Return what a run or an estimate did; whatever serves whole requests is alike."""
+    phase = getattr(side, "phase", "generate")
+    return "generate" if phase == "serving" else str(phase)
+
+
+def _tokens_of(side: Any, field: str) -> Any:
+    """Return a length of a run or an estimate, ``None`` where it is not known; a phase calls it ``tokens``."""
+    if hasattr(side, field):
+        return getattr(side, field)
+    return getattr(side, "tokens", None)
 
 
 def _differ(ours: Any, theirs: Any) -> bool:

@@ -12,7 +12,7 @@ from typing import Literal
 from hardware_specs import Accelerator, Price, Server, UnknownValueError, is_shipped
 from tco.facility import FACILITY_SOURCES, Facility, unit_of
 
-Origin = Literal["published", "derived", "default", "yours", "modelled"]
+Origin = Literal["published", "derived", "default", "yours", "modelled", "measured"]
 
 SERVER_TO_CHIPS_PRICE = 1.64
 """Price of a server over that of its accelerators (Epoch AI training-cost model: 1.64 for chips in general)."""
@@ -34,7 +34,7 @@ class Assumption:
     unit : str
         Empty for a ratio.
     origin : str
-        ``published``, ``derived`` by a rule, ``default``, ``yours`` or ``modelled``.
+        ``published``, ``derived`` by a rule, ``default``, ``yours``, ``modelled`` or ``measured``.
     source : str
         Who says so, and which end of a range was taken.
     private : bool

@@ -14,6 +14,7 @@ import hardware_specs as hs
 from hardware_specs import Accelerator, Server
 from roofline._arrays import Array
 from roofline._validation import number
+from roofline.spread import Spread
 from tco.defaults import Assumption, facility_assumptions, server_power, server_price
 from tco.facility import Facility
 from tco.finance import SECONDS_PER_YEAR
@@ -54,11 +55,11 @@ class Deployment:
         What is bought.
     facility : Facility
         Where it stands.
-    throughput : PhaseEstimate, Generation, ContinuousBatching, PowerEstimate, number or array
+    throughput : PhaseEstimate, Generation, ContinuousBatching, PowerEstimate, Measured, Run, Runs, number or array
         An estimate knows the devices that it used, and the server is filled with as many replicas as fit; of a
         generation or a stream of requests, output tokens count; of a power estimate, what its limit leaves (the server
-        is still provisioned for its own power, unless ``server.replace(power_w=…)`` says less). A plain number is
-        tokens/s of the whole server.
+        is still provisioned for its own power, unless ``server.replace(power_w=…)`` says less). A run, or runs of one
+        workload, count as measured. A plain number is tokens/s of the whole server.
     accelerator : Accelerator, optional
         What the server holds; taken from the estimate or the catalogue if not given.
 
@@ -99,6 +100,10 @@ class Deployment:
             raise ValueError(
                 f"accelerator is {self.accelerator.key}, but server {self.server.key} holds {self.server.accelerator}"
             )
+        if type(self.throughput).__module__ == "roofline.measurements.records":
+            from roofline.measurements.measured import measured  # here, so that importing the package stays cheap
+
+            object.__setattr__(self, "throughput", measured(self.throughput))
         if self.accelerator is None:
             object.__setattr__(self, "accelerator", self._find_accelerator())
         if is_modelled(self.throughput):
@@ -144,6 +149,13 @@ class Deployment:
         made = getattr(self.throughput, "output_tokens_per_s", None)
         return self.replicas * (self.throughput.tokens_per_s if made is None else made)
 
+    @property
+    def spread(self) -> Spread | None:
+        """How far the throughput may be off; ``None`` where nothing says it: ideal rooflines, and plain numbers."""
+        phase = getattr(self.throughput, "unthrottled", self.throughput)
+        found: Spread | None = getattr(phase, "spread", None)
+        return found
+
     @cached_property
     def price(self) -> Assumption:
         """Price of the server [USD], and where it comes from."""
@@ -160,8 +172,15 @@ class Deployment:
         if is_modelled(self.throughput):
             device = self.throughput
             replicas = "1 replica" if self.replicas == 1 else f"{self.replicas} replicas"
-            source = f"{device.kind}, an upper bound: {device.workload}; {replicas} on {device.machine.name}"
-            origin: Any = "modelled"
+            bound = ", an upper bound" if device.kind == "ideal roofline" else ""
+            name = getattr(device, "machine", self.server).name
+            source = f"{device.kind}{bound}: {device.workload}; {replicas} on {name}"
+            calibration = getattr(device, "calibration", None)
+            if calibration is not None:
+                source += f"; {calibration.provenance}"
+            origin: Any = "measured" if device.kind == "measured" else "modelled"
+            if origin == "measured":
+                source = f"{device.source}: {source.removeprefix('measured: ')}"
         else:
             source, origin = "given, tokens/s of the whole server", "yours"
         throughput = Assumption(

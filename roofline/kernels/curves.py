@@ -46,8 +46,9 @@ CONSTANTS: dict[str, Bounds] = {
     "matrix": Bounds(0.02, 0.7, 1.0),
     "memory": Bounds(0.02, 0.7, 1.0),
     "sharpness": Bounds(1.0, 2.0, 32.0),
+    "depth_s": Bounds(1e-12, 1e-9, 1e-7),
     "block_bytes": Bounds(1.0, 3e4, 1e8),
-    "rounding": Bounds(0.01, 0.4, 1.0),
+    "rounding": Bounds(0.01, 0.4, 10.0),
     "row_s": Bounds(1e-12, 3e-9, 1e-6),
     "link": Bounds(0.02, 0.7, 1.0),
     "hop_s": Bounds(1e-9, 1e-6, 1e-3),
@@ -56,6 +57,7 @@ CONSTANTS: dict[str, Bounds] = {
 }
 """Constants of a curve: all that there are, with their bounds."""
 
+_NOTHING = ("overhead_s", "depth_s", "block_bytes", "row_s", "hop_s")  # constants that may be zero
 _SPAN = 8.0  # how steeply the cache's hits fall with the bytes
 
 
@@ -89,6 +91,8 @@ class KernelCurve:
         Share of the peak of the matrix engine, main memory and link that is reached.
     sharpness : float
         ``p`` of the knee.
+    depth_s : float
+        Time of one step along the inner dimension of a product, however few outputs there are [s].
     block_bytes : float
         What a block of attention costs at least, as bytes at the memory's peak [byte].
     rounding : float
@@ -128,6 +132,7 @@ class KernelCurve:
     matrix: float = 1.0
     memory: float = 1.0
     sharpness: float = 32.0
+    depth_s: float = 0.0
     block_bytes: float = 0.0
     rounding: float = 1.0
     row_s: float = 0.0
@@ -146,7 +151,7 @@ class KernelCurve:
             value = getattr(self, name)
             if value is None and name.startswith("cache"):
                 continue
-            low = 0.0 if name in ("overhead_s", "block_bytes", "row_s", "hop_s") else bounds.low
+            low = 0.0 if name in _NOTHING else bounds.low
             number(name, value, at_least=low, at_most=bounds.high)
         if (self.cache_bytes is None) is not (self.cache_rate is None):
             raise ValueError("cache_bytes and cache_rate belong together: give both, or neither")
@@ -277,8 +282,8 @@ def constants_of(kind: str, precision: str) -> tuple[str, ...]:
     Examples
     --------
     >>> constants_of("linear", "bf16")
-    ('overhead_s', 'matrix', 'memory', 'sharpness')
-    >>> constants_of("linear", "fp8")[4:]
+    ('overhead_s', 'matrix', 'memory', 'sharpness', 'depth_s')
+    >>> constants_of("linear", "fp8")[5:]
     ('rounding', 'row_s')
     """
     choice("kind", kind, KINDS)
@@ -286,10 +291,10 @@ def constants_of(kind: str, precision: str) -> tuple[str, ...]:
         return ("overhead_s", "hop_s", "link")
     roof = ("overhead_s", "matrix", "memory", "sharpness")
     if kind != "linear":
-        return (*roof, "block_bytes")
+        return (*roof, "block_bytes") if kind == "decode_attention" else (*roof, "block_bytes", "depth_s")
     formats(kind, precision)
     narrow = LINEAR_FORMATS[precision].inputs != "bf16"
-    return (*roof, "rounding", "row_s") if narrow else roof
+    return (*roof, "depth_s", "rounding", "row_s") if narrow else (*roof, "depth_s")
 
 
 def fit_curve(
@@ -484,6 +489,7 @@ def _time_s(c: Mapping[str, Any], ideal: IdealTimes) -> Array:
         memory,
         ideal.special,
         ideal.link / c["link"],
+        ideal.depth * c["depth_s"],
         ideal.block_s_per_byte * c["block_bytes"],
     ]
     rounding = np.hypot(ideal.rounding / c["rounding"], ideal.rows * c["row_s"])
@@ -503,7 +509,7 @@ def _fit(names: Sequence[str], ideal: IdealTimes, measured: Floats) -> dict[str,
     """Constants that bring a curve closest to measured times, in logarithms."""
     from scipy.optimize import least_squares  # here, so that importing the package stays cheap
 
-    fixed = {name: 0.0 if name in ("block_bytes", "row_s", "hop_s") else 1.0 for name in CONSTANTS}
+    fixed = {name: 0.0 if name in _NOTHING else 1.0 for name in CONSTANTS}
     fixed |= {"cache_bytes": None, "cache_rate": None}
     log_measured = np.log(measured)
 
@@ -516,7 +522,7 @@ def _fit(names: Sequence[str], ideal: IdealTimes, measured: Floats) -> dict[str,
         start,
         bounds=(low, high),
         loss="soft_l1",
-        f_scale=0.1,
+        f_scale=0.05,
         x_scale=1.0,
     )
     fitted = of(found.x)

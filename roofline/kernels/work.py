@@ -73,6 +73,8 @@ class Work:
         Least traffic to main memory [byte].
     exponentials : array
         Of the softmax.
+    depth : array
+        Inner dimension of a product: the steps that one output takes, one after the other [element].
     blocks : array
         Pieces that are worked on apart: a sequence's KV head in decode, 128 queries of a head in prefill.
     rounding_bytes : array
@@ -95,6 +97,7 @@ class Work:
     flops: Array = 0.0
     bytes: Array = 0.0
     exponentials: Array = 0.0
+    depth: Array = 0.0
     blocks: Array = 0.0
     rounding_bytes: Array = 0.0
     rows: Array = 0.0
@@ -129,7 +132,7 @@ class IdealTimes(NamedTuple):
         Of rounding the activations, at the memory's peak [s].
     block_s_per_byte : array
         Blocks over the memory's peak: times the bytes that a block is worth, seconds.
-    rows, hops, bytes : array
+    depth, rows, hops, bytes : array
         Counts, as in the work.
     """
 
@@ -139,6 +142,7 @@ class IdealTimes(NamedTuple):
     link: Array
     rounding: Array
     block_s_per_byte: Array
+    depth: Array
     rows: Array
     hops: Array
     bytes: Array
@@ -177,6 +181,7 @@ def linear(*, m: Array, n: Array, k: Array, precision: str) -> Work:
         precision=precision,
         flops=formulas.gemm_flops(m=m, k=k, n=n),
         bytes=formulas.gemm_bytes(m=m, k=k, n=n, input_bytes=inputs, weight_bytes=stored, output_bytes=_WIDE_BYTES),
+        depth=k,
         rounding_bytes=m * k * (_WIDE_BYTES + inputs) if narrow else 0.0,
         rows=m if narrow else 0.0,
     )
@@ -291,6 +296,7 @@ def prefill_attention(
         flops=_attention_flops(pairs, heads, head_dim),
         bytes=batch * tokens * head_dim * per_token,
         exponentials=formulas.softmax_exponentials(pairs=pairs, query_heads=heads, layers=1),
+        depth=tokens if window is None else np.minimum(tokens, window),
         blocks=batch * heads * np.ceil(tokens / QUERY_TILE),
     )
 
@@ -375,6 +381,7 @@ def ideal_times_s(work: Work, machine: Machine) -> IdealTimes:
         link=link,
         rounding=work.rounding_bytes / bandwidth,
         block_s_per_byte=work.blocks / bandwidth,
+        depth=work.depth,
         rows=work.rows,
         hops=work.hops,
         bytes=work.bytes,

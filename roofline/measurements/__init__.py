@@ -8,7 +8,26 @@
 from __future__ import annotations
 
 from roofline.measurements.fields import FIELDS, MEASURED, PHASES
+from roofline.measurements.flags import flag
+from roofline.measurements.measured import Measured, measured
+from roofline.measurements.published import published, published_claims, published_names
 from roofline.measurements.read import UnrecognisedFormatError, read
 from roofline.measurements.records import Rejected, Run, Runs
+from roofline.measurements.write import write
 
-__all__ = ["FIELDS", "MEASURED", "PHASES", "Rejected", "Run", "Runs", "UnrecognisedFormatError", "read"]
+__all__ = [
+    "FIELDS",
+    "MEASURED",
+    "PHASES",
+    "Measured",
+    "Rejected",
+    "Run",
+    "Runs",
+    "UnrecognisedFormatError",
+    "flag",
+    "measured",
+    "published",
+    "published_claims",
+    "published_names",
+    "read",
+]

@@ -73,6 +73,8 @@ _ALL = (
     Field("bytes_per_s", "byte/s", "achieved bandwidth of one accelerator", measured=True),
     Field("power_w", "W", "mean power of one accelerator, or its share of what the boundary holds", measured=True),
     Field("energy_j", "J", "energy of all devices over the run", measured=True),
+    Field("tokens_per_joule", "token/J", "prompt and generated tokens per joule within the boundary", measured=True),
+    Field("spread", "", "relative standard deviation of the repeats of a measurement", zero=True),
     Field("power_boundary", "text", "what the power holds: device, board, chassis or rack"),
     Field("date", "text", "when it was measured, or published"),
     Field("source", "text", "who published it, and where"),

@@ -310,7 +310,7 @@ class Objects:
                 made.append({**of(item), "row": row})
             except RefusedRowError as refused:
                 rejected.append(Rejected(self.source.file, row, str(refused), said))
-            except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
+            except (ArithmeticError, LookupError, TypeError, ValueError, AttributeError, RecursionError) as error:
                 what = f"no {error}" if isinstance(error, KeyError) else str(error)
                 rejected.append(Rejected(self.source.file, row, what, said))
         found = Runs.from_columns(complete(_columns(made), self.source, len(made)))

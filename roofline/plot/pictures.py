@@ -27,6 +27,7 @@ _DASHED = (0, (5, 3))
 _BOUNDS = {
     "vector": "vector units",
     "special": "exponentials",
+    "walk": "blocks of attention",
     "on_chip": "on-chip memory",
     "second_tier": "second tier",
     "link": "links",

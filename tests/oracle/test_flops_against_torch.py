@@ -135,7 +135,7 @@ def _minimax(draw: random.Random, window: int | None) -> Any:
 
 
 def _deci(draw: random.Random, window: int | None) -> Any:
-    """Llama with a number of KV heads for each layer: what DeciLM's own code, which is no part of transformers, does."""
+    """Llama with a number of KV heads for each layer: what the code that DeciLM carries with it does."""
     assert window is None, "DeciLM has none"
     stack = _stack(draw)
     heads = stack["num_attention_heads"]

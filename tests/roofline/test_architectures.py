@@ -334,6 +334,63 @@ def test_nemotron_super_attends_where_it_has_attention():
     assert rl.kv_cache_bytes(llm, "bf16", batch=2, tokens=1000) == 49 * 2 * 1000 * 2 * 8 * 128 * 2
 
 
+# --- layers with unlike numbers of KV heads
+
+KV_HEADS = {4: 7, 2: 14, 1: 11}  # DeciLM 7B's layers by their number, from num_key_value_heads_per_layer
+
+
+@pytest.mark.parametrize("n", [1, 2, 4, 8])
+def test_decilm_caches_what_each_layer_has(n):
+    # hand: 32 layers of 32 heads of 128; where a layer has fewer KV heads than there are devices, each is repeated.
+    llm = rl.get_llm("decilm-7b")
+    d = rl.decode(llm, PLAIN.replace(link_bytes_per_s=1e12), batch=3, context_tokens=1000, tensor_parallel=n)
+    kept = sum(layers * max(heads, n) for heads, layers in KV_HEADS.items())
+    assert counted(d, "kv_bytes", "attention") == 3 * 1000 * kept * 2 * 128 * 2
+    assert counted(d, "kv_bytes", "qkv") == 3 * kept * 2 * 128 * 2
+    assert counted(d, "flops", "attention") == 32 * 3 * 1000 * 4 * 32 * 128
+    assert counted(d, "flops", "qkv") == sum(
+        layers * 3 * 2 * 4096 * (32 + 2 * heads) * 128 for heads, layers in KV_HEADS.items()
+    )
+    assert rl.kv_cache_bytes(llm, "bf16", batch=3, tokens=1000) == 3 * 1000 * (28 + 28 + 11) * 2 * 128 * 2
+    assert d.memory.kv_cache == 3 * 1001 * kept * 2 * 128 * 2 / n  # the token that is decoded too
+
+
+# --- families before Llama: attention beside the MLP, LayerNorm, positions that are learned or ALiBi
+
+
+@pytest.mark.parametrize(("name", "messages"), [("gpt-j-6b", 28), ("falcon-180b", 80), ("opt-6.7b", 64)])
+def test_attention_beside_the_mlp_needs_one_message_a_layer(name, messages):
+    # hand: their outputs are added up before the all-reduce; one after the other, each has its own.
+    llm = rl.get_llm(name)
+    joined = PLAIN.replace(link_bytes_per_s=1e12)
+    d = rl.decode(llm, joined, batch=5, context_tokens=10, tensor_parallel=2)
+    reduces = [o.operation for o in d.operations if o.name == "all_reduce"]
+    assert sum(o.layers for o in reduces) == sum(o.launches for o in reduces) == messages
+    # Two devices, 2(n − 1)/n of 5 rows of h values of two bytes from each.
+    assert counted(d, "link_bytes") == messages * 2 * 5 * llm.hidden * 2
+
+
+@pytest.mark.parametrize(
+    ("name", "layers", "norms", "rotated"),
+    [("gpt-j-6b", 28, 1, True), ("falcon-180b", 80, 2, True), ("opt-6.7b", 32, 2, False), ("bloom-7b1", 30, 2, False)],
+)
+def test_what_stands_between_the_products(name, layers, norms, rotated):
+    # hand: norms of a layer and the last one; nothing is rotated where positions are learned or ALiBi.
+    alone = [o for o in decode(name, fusion="none").operations if o.operation.kind == "elementwise"]
+    assert sum(o.layers for o in alone if o.name == "norm") == layers * norms + 1
+    assert sum(o.layers for o in alone if o.name == "rotary") == layers * rotated
+
+
+def test_alibi_adds_to_every_score():
+    # hand: 30 layers of 32 heads, 2 batches of 100 pairs: slope times distance, and the sum.
+    bloom = rl.get_llm("bloom-7b1")
+    with_alibi, without = (
+        rl.decode(llm, PLAIN, batch=2, context_tokens=100) for llm in (bloom, bloom.replace(positions="rotary"))
+    )
+    more = counted(with_alibi, "vector_flops", "attention") - counted(without, "vector_flops", "attention")
+    assert more == 30 * 32 * 200 * 2
+
+
 # --- more than one new token, and cached ones
 
 

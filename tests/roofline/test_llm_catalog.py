@@ -65,12 +65,8 @@ ACTIVE_EXCEPTIONS = {
     "llama-4-scout": (0.011, "rounded"),
     "llama-4-maverick": (0.011, "rounded"),
 }
-EMBEDDING_EXCLUDED = {
-    "deepseek",
-    "kimi",
-    "gpt-oss",
-    "minimax",
-}  # families whose headline leaves the input embedding out
+# Families whose headline leaves the input embedding out.
+EMBEDDING_EXCLUDED = {"deepseek", "kimi", "gpt-oss", "minimax"}
 
 
 def _check(key: str, ours: float, published: float, exceptions: dict[str, tuple[float, str]]) -> None:
@@ -243,9 +239,9 @@ def _measured_models() -> set[str]:
     names: set[str] = set()
     for file in sorted(MEASURED.rglob("*.csv")):
         with file.open(encoding="utf-8-sig", newline="") as lines:
-            names |= {
-                v for row in csv.DictReader(lines) for k, v in row.items() if (k or "").strip().lower() == "model"
-            }
+            rows = csv.DictReader(lines)
+            columns = [column for column in rows.fieldnames or () if column.strip().lower() == "model"]
+            names |= {row[column] for row in rows for column in columns}
     for file in sorted(MEASURED.rglob("*.json")):
         names |= {row["UsedModel"] for row in json.loads(file.read_text(encoding="utf-8"))}
     return names

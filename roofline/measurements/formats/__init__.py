@@ -4,7 +4,18 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from roofline.measurements.formats import llm_inference_bench, table
+from roofline.measurements.formats import (
+    genai_perf,
+    inferencex,
+    llm_inference_bench,
+    mamf,
+    ml_energy,
+    mlperf,
+    normalised,
+    sglang_bench,
+    table,
+    vllm_bench,
+)
 from roofline.measurements.records import Runs
 from roofline.measurements.sheet import Objects, Sheet
 
@@ -25,5 +36,16 @@ class Format(Protocol):
         """Return the records of a document, and what is refused."""
 
 
-FORMATS: tuple[Format, ...] = (llm_inference_bench, table)  # type: ignore[assignment]
+FORMATS: tuple[Format, ...] = (  # type: ignore[assignment]
+    llm_inference_bench,
+    mlperf,
+    inferencex,
+    ml_energy,
+    genai_perf,
+    sglang_bench,
+    vllm_bench,
+    normalised,
+    mamf,
+    table,
+)
 """Every format, the most particular first."""
