@@ -385,7 +385,7 @@ def _times(
             vector = _sum(vector[0], cost * fixed.exponentials), _sum(vector[1], cost * each.exponentials)
         if machine.vector_flops_per_s is not None:
             # What a linear layer does beside its rows is converting its weights, once on each device that reads them.
-            beside = operation.weight_imbalance if operation.kind in ("linear", "head") else busiest
+            beside = operation.weight_imbalance if operation.kind in ("linear", "experts", "head") else busiest
             put("vector", _product(beside, vector[0]), _product(busiest, vector[1]), machine.vector_flops_per_s)
     if "overhead" not in off:
         if operation.kind == "host":

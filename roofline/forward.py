@@ -502,6 +502,7 @@ class _Pass:
                 distinct=distinct, experts=moe.experts, devices=n
             )
         options: dict[str, Any] = {
+            "kind": "experts",
             "rows": self.rows * k,
             "rows_of_one": maximum(together * k / distinct, 1.0) * busiest,
             "weight_reads": distinct * self.micro_batches * (1 if whole else self.copies),
@@ -544,7 +545,7 @@ class _Pass:
         weights: str | None = None,
         inputs: str | None = None,
         compute: str | None = None,
-        kind: Literal["linear", "head"] = "linear",
+        kind: Literal["linear", "experts", "head"] = "linear",
         weight_reads: Array | None = None,
         imbalance: Array | None = None,
         weight_imbalance: Array | None = None,

@@ -16,7 +16,7 @@ from typing import Literal, get_args
 
 from roofline._arrays import Array
 
-Kind = Literal["linear", "attention", "head", "elementwise", "collective", "host"]
+Kind = Literal["linear", "experts", "attention", "head", "elementwise", "collective", "host"]
 KINDS: tuple[str, ...] = get_args(Kind)
 """Kinds of operations."""
 
@@ -92,7 +92,8 @@ class Operation:
     name : str
         ``qkv``, ``attention``, ``output``, ``mlp_up``, ``mlp_down``, ``lm_head``, ``experts_up``, ``all_reduce`` …
     kind : str
-        ``linear``, ``attention``, ``head``, ``elementwise``, ``collective``, or ``host``: what it adds to a phase.
+        ``linear``, ``experts``, ``attention``, ``head``, ``elementwise``, ``collective``, or ``host``: what it adds to
+        a phase.
     layers : int
         Layers it stands for; 1 for the LM head.
     precision : str

@@ -2,15 +2,18 @@
 
 A kernel takes
 
-    t = overhead + rows·row_s + rounding / rounding_share + hops·hop_s
-        + (Σ tᵢᵖ)^(1/p)   over   matrix / matrix_share, memory / memory_share, special, link / link_share, blocks,
+    t = overhead + hypot(rounding / rounding_share, rows·row_s) + hops·hop_s
+        + (Σ tᵢᵖ)^(1/p)   over   matrix / matrix_share, memory / memory_share, special, link / link_share, units,
 
 where a bare name is the time at the machine's peak rate (:func:`roofline.kernels.ideal_times_s`), so that every
-constant but the three times is a share of a rate or a size, and can be carried to another machine. `p` is the
-sharpness of the knee: at 1 the parts follow one another, and as it grows only the slowest counts, which is the
-roofline. ``blocks`` is what a block of attention costs however few bytes it reads: ``blocks·block_bytes`` at the
-memory's peak. A curve whose kernels were timed with their operands in the cache has two constants more,
-``cache_bytes`` and ``cache_rate``; they are for reading such a table, and :meth:`KernelCurve.cold` takes them out.
+constant but the times is a share of a rate or a size, and can be carried to another machine. `p` is the sharpness of
+the knee: at 1 the parts follow one another, and as it grows only the slowest counts, which is the roofline. ``units``
+stands for three parts, what the units do beside multiplying: ``blocks·block_flops`` for blocks of attention however
+short, and ``bytes·byte_flops`` for the queries, keys, values and results of a prefill, both at the matrix engine's
+peak; ``depth·depth_s`` for an inner dimension that a unit walks through alone.
+
+A curve whose kernels were timed with their operands in the cache has two constants more, ``cache_bytes`` and
+``cache_rate``; they are for reading such a table, and :meth:`KernelCurve.cold` takes them out.
 
 Shares are at most 1 and `p` at least 1, so no curve without a cache goes below the roofline.
 """
@@ -47,7 +50,8 @@ CONSTANTS: dict[str, Bounds] = {
     "memory": Bounds(0.02, 0.7, 1.0),
     "sharpness": Bounds(1.0, 2.0, 32.0),
     "depth_s": Bounds(1e-12, 1e-9, 1e-7),
-    "block_bytes": Bounds(1.0, 3e4, 1e8),
+    "byte_flops": Bounds(1.0, 300.0, 1e5),
+    "block_flops": Bounds(1e3, 1e7, 1e10),
     "rounding": Bounds(0.01, 0.4, 10.0),
     "row_s": Bounds(1e-12, 3e-9, 1e-6),
     "link": Bounds(0.02, 0.7, 1.0),
@@ -57,7 +61,7 @@ CONSTANTS: dict[str, Bounds] = {
 }
 """Constants of a curve: all that there are, with their bounds."""
 
-_NOTHING = ("overhead_s", "depth_s", "block_bytes", "row_s", "hop_s")  # constants that may be zero
+_NOTHING = ("overhead_s", "depth_s", "byte_flops", "block_flops", "row_s", "hop_s")  # constants that may be zero
 _SPAN = 8.0  # how steeply the cache's hits fall with the bytes
 
 
@@ -92,9 +96,13 @@ class KernelCurve:
     sharpness : float
         ``p`` of the knee.
     depth_s : float
-        Time of one step along the inner dimension of a product, however few outputs there are [s].
-    block_bytes : float
-        What a block of attention costs at least, as bytes at the memory's peak [byte].
+        Time of one step along the inner dimension of a product, or of a prefill's keys, however few outputs there
+        are [s].
+    byte_flops : float
+        What a byte of a prefill's queries, keys, values and results costs the units, as FLOPs at the matrix engine's
+        peak [FLOP/byte].
+    block_flops : float
+        What a block of attention costs at least, as FLOPs at the matrix engine's peak [FLOP].
     rounding : float
         Share of the memory's peak that rounding the activations reaches.
     row_s : float
@@ -111,6 +119,8 @@ class KernelCurve:
         How many it was fitted on; 0 where it was not.
     left : mapping of str to KernelError
         The error by what was left out: whole ``shapes``, whole ``sizes``.
+    framework, version, source : str
+        Whose kernels, and the kernel's own name.
 
     Raises
     ------
@@ -133,7 +143,8 @@ class KernelCurve:
     memory: float = 1.0
     sharpness: float = 32.0
     depth_s: float = 0.0
-    block_bytes: float = 0.0
+    byte_flops: float = 0.0
+    block_flops: float = 0.0
     rounding: float = 1.0
     row_s: float = 0.0
     link: float = 1.0
@@ -144,6 +155,9 @@ class KernelCurve:
     spread: Mapping[str, float] = field(default_factory=dict)
     kernels: int = 0
     left: Mapping[str, KernelError] = field(default_factory=dict)
+    framework: str = ""
+    version: str = ""
+    source: str = ""
 
     def __post_init__(self) -> None:
         formats(self.kind, self.precision)
@@ -221,7 +235,8 @@ class Kernels:
     Examples
     --------
     >>> from roofline.kernels import linear
-    >>> len(Kernels(work=linear(m=[1, 2], n=64, k=64, precision="bf16"), time_s=[3e-6, 3e-6], shape=[0, 0], size=[0, 1]))
+    >>> work = linear(m=[1, 2], n=64, k=64, precision="bf16")
+    >>> len(Kernels(work=work, time_s=[3e-6, 3e-6], shape=[0, 0], size=[0, 1]))
     2
     """
 
@@ -289,9 +304,11 @@ def constants_of(kind: str, precision: str) -> tuple[str, ...]:
     choice("kind", kind, KINDS)
     if kind in COLLECTIVES:
         return ("overhead_s", "hop_s", "link")
+    if kind == "prefill_attention":
+        return ("overhead_s", "matrix", "sharpness", "byte_flops", "block_flops", "depth_s")
     roof = ("overhead_s", "matrix", "memory", "sharpness")
-    if kind != "linear":
-        return (*roof, "block_bytes") if kind == "decode_attention" else (*roof, "block_bytes", "depth_s")
+    if kind == "decode_attention":
+        return (*roof, "block_flops")
     formats(kind, precision)
     narrow = LINEAR_FORMATS[precision].inputs != "bf16"
     return (*roof, "depth_s", "rounding", "row_s") if narrow else (*roof, "depth_s")
@@ -334,7 +351,8 @@ def fit_curve(
 
     >>> from roofline.kernels import linear
     >>> device = Machine(name="device", flops_per_s={"bf16": 1e15}, memory_bytes_per_s=1e12)
-    >>> work = linear(m=np.repeat(2 ** np.arange(14), 6), n=np.tile(2 ** np.arange(8, 14), 14), k=4096, precision="bf16")
+    >>> m, n = (axis.ravel() for axis in np.meshgrid(2 ** np.arange(14), 2 ** np.arange(8, 14)))
+    >>> work = linear(m=m, n=n, k=4096, precision="bf16")
     >>> true = KernelCurve(kind="linear", precision="bf16", overhead_s=3e-6, matrix=0.8, memory=0.9, sharpness=3.0)
     >>> groups = np.zeros(work.shape, int)
     >>> found = fit_curve(Kernels(work=work, time_s=true.time_s(work, device), shape=groups, size=groups), device)
@@ -352,7 +370,8 @@ def fit_curve(
         names += ("cache_bytes", "cache_rate") if np.mean(measured < 0.97 * ideal.memory) > 0.01 else ()
     if len(measured) <= len(names):
         raise ValueError(f"{len(measured)} kernels cannot settle {len(names)} constants ({', '.join(names)})")
-    return KernelCurve(kind=kind, precision=precision, kernels=len(measured), **_fit(names, ideal, measured))
+    origin = {name: getattr(tables[0], name) for name in ("framework", "version", "source")} if len(tables) == 1 else {}
+    return KernelCurve(kind=kind, precision=precision, kernels=len(measured), **origin, **_fit(names, ideal, measured))
 
 
 def left_out(kernels: Kernels, machine: Machine, *, folds: int = 4, most: int = 3000) -> KernelCurve:
@@ -459,7 +478,8 @@ def transfer(
     >>> from roofline.kernels import linear
     >>> small = Machine(name="small", flops_per_s={"bf16": 1e14}, memory_bytes_per_s=1e12)
     >>> large = Machine(name="large", flops_per_s={"bf16": 1e15}, memory_bytes_per_s=4e12)
-    >>> work = linear(m=np.repeat(2 ** np.arange(14), 6), n=np.tile(2 ** np.arange(8, 14), 14), k=4096, precision="bf16")
+    >>> m, n = (axis.ravel() for axis in np.meshgrid(2 ** np.arange(14), 2 ** np.arange(8, 14)))
+    >>> work = linear(m=m, n=n, k=4096, precision="bf16")
     >>> true = KernelCurve(kind="linear", precision="bf16", overhead_s=3e-6, matrix=0.8, memory=0.9, sharpness=3.0)
     >>> groups = np.zeros(work.shape, int)
     >>> measured = [Kernels(work=work, time_s=true.time_s(work, m), shape=groups, size=groups) for m in (small, large)]
@@ -490,7 +510,8 @@ def _time_s(c: Mapping[str, Any], ideal: IdealTimes) -> Array:
         ideal.special,
         ideal.link / c["link"],
         ideal.depth * c["depth_s"],
-        ideal.block_s_per_byte * c["block_bytes"],
+        ideal.block_s_per_flop * c["block_flops"],
+        ideal.byte_s_per_flop * c["byte_flops"],
     ]
     rounding = np.hypot(ideal.rounding / c["rounding"], ideal.rows * c["row_s"])
     serial = c["overhead_s"] + rounding + ideal.hops * c["hop_s"]

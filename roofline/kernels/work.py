@@ -74,7 +74,7 @@ class Work:
     exponentials : array
         Of the softmax.
     depth : array
-        Inner dimension of a product: the steps that one output takes, one after the other [element].
+        Steps that one output takes one after the other: the inner dimension of a product, the keys of a prefill.
     blocks : array
         Pieces that are worked on apart: a sequence's KV head in decode, 128 queries of a head in prefill.
     rounding_bytes : array
@@ -130,8 +130,10 @@ class IdealTimes(NamedTuple):
         At the peaks of the matrix engine, main memory, special-function units and link [s].
     rounding : array
         Of rounding the activations, at the memory's peak [s].
-    block_s_per_byte : array
-        Blocks over the memory's peak: times the bytes that a block is worth, seconds.
+    block_s_per_flop : array
+        Blocks over the matrix engine's peak: times the FLOPs that a block is worth, seconds.
+    byte_s_per_flop : array
+        Bytes over the matrix engine's peak: times the FLOPs that a byte is worth, seconds.
     depth, rows, hops, bytes : array
         Counts, as in the work.
     """
@@ -141,7 +143,8 @@ class IdealTimes(NamedTuple):
     special: Array
     link: Array
     rounding: Array
-    block_s_per_byte: Array
+    block_s_per_flop: Array
+    byte_s_per_flop: Array
     depth: Array
     rows: Array
     hops: Array
@@ -366,13 +369,16 @@ def ideal_times_s(work: Work, machine: Machine) -> IdealTimes:
     2.004e-06
     """
     matrix: Array = 0.0
+    blocks: Array = 0.0
+    byte: Array = 0.0
     link: Array = 0.0
     if work.kind in COLLECTIVES:
         if machine.link_bytes_per_s is None:
             raise UnknownValueError(f"{machine.name} gives no link_bytes_per_s, which a collective's time needs")
         link = work.link_bytes / machine.link_bytes_per_s
     else:
-        matrix = work.flops / machine.peak_flops(formats(work.kind, work.precision).compute)
+        peak = machine.peak_flops(formats(work.kind, work.precision).compute)
+        matrix, blocks, byte = work.flops / peak, work.blocks / peak, work.bytes / peak
     bandwidth = machine.memory_bytes_per_s
     return IdealTimes(
         matrix=matrix,
@@ -380,7 +386,8 @@ def ideal_times_s(work: Work, machine: Machine) -> IdealTimes:
         special=0.0 if machine.exp_per_s is None else work.exponentials / machine.exp_per_s,
         link=link,
         rounding=work.rounding_bytes / bandwidth,
-        block_s_per_byte=work.blocks / bandwidth,
+        block_s_per_flop=blocks,
+        byte_s_per_flop=byte,
         depth=work.depth,
         rows=work.rows,
         hops=work.hops,

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from tqdm import tqdm
+from tqdm import tqdm  # type: ignore[import-untyped]
 
 from roofline.measure.bench import Bench, Result, library_version
 from roofline.measure.device import DEVICES, CannotMeasureError, open_device
@@ -44,26 +44,27 @@ def main(arguments: Sequence[str] | None = None) -> int:
         works = options.plan(options)
         if not works:
             raise ValueError("nothing is to be measured: give at least one size")
+        effort = limits(options.repeats, quick=options.quick)
         device = open_device(options.device)
         bench = Bench.of(device, accelerator=options.accelerator, power=not (options.no_power or options.quick))
-        return _run(bench, works, options)
+        return _run(bench, works, effort, options)
     except (CannotMeasureError, ValueError, KeyError, OSError) as error:
         _say(f"roofline.measure {options.command}: error: {_message(error)}")
         return 2
 
 
-def _run(bench: Bench, works: Sequence[Work], options: argparse.Namespace) -> int:
+def _run(bench: Bench, works: Sequence[Work], effort: dict[str, Any], options: argparse.Namespace) -> int:
     machine = "no specification" if bench.accelerator is None else f"{bench.accelerator.name} ({bench.accelerator.key})"
     _print(f"{bench.device.name}, PyTorch {bench.device.framework_version}; compared with: {machine}")
     for note in bench.notes:
         _say(f"note: {note}")
-    _print(_row("kernel", "time [µs]", "spread", *_rate_heads(works[0]), "of peak", "of roofline", "power [W]"))
+    _print(_row("kernel", "time [µs]", "spread", _rate_head(works[0]), "of peak", "of roofline", "power [W]"))
     results: list[Result] = []
     refused: dict[str, int] = {}
     interrupted = False
     bar = tqdm(total=len(works), file=sys.stderr, disable=None, leave=False, unit="kernel")
     try:
-        for result in bench.measure(works, **limits(options.repeats, quick=options.quick)):
+        for result in bench.measure(works, **effort):
             results.append(result)
             bar.update()
             if result.timing is None:
@@ -98,8 +99,8 @@ def _free(out: str) -> None:
 # --------------------------------------------------------------------------------------------------------------- table
 
 
-def _rate_heads(work: Work) -> tuple[str]:
-    return ("TFLOP/s",) if isinstance(work, Gemm) else ("TB/s",)
+def _rate_head(work: Work) -> str:
+    return "TFLOP/s" if isinstance(work, Gemm) else "TB/s"
 
 
 def _measured(bench: Bench, result: Result) -> str:
@@ -194,7 +195,10 @@ def _words(text: str) -> list[str]:
 
 
 def _numbers(text: str) -> list[int]:
-    return [int(word) for word in text.replace("_", "").split(",") if word.strip()]
+    try:
+        return [int(word) for word in text.split(",") if word.strip()]
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not accepted: give whole numbers with commas between") from None
 
 
 if __name__ == "__main__":

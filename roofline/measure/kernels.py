@@ -39,7 +39,7 @@ def prepare(work: Work, device: Device, sets: int) -> tuple[list[Call], str]:
         operands, run, variant = _attention(work, device)
     else:
         operands, run, variant = _stream(work, device)
-    calls = [partial(run, *operands)]
+    calls: list[Call] = [partial(run, *operands)]
     for _ in range(sets - 1):  # the same numbers elsewhere: caches know addresses
         calls.append(partial(run, *(operand.clone() for operand in operands)))
     return calls, variant

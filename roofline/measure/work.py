@@ -1,4 +1,4 @@
-"""What is measured: products of matrices, decode attention and passes over memory, each with what it computes and moves.
+"""What is measured: products of matrices, decode attention, passes over memory; what each computes and moves.
 
 Nothing here runs anything. The counts are those of :mod:`roofline.operations`, so that a kernel that was measured and
 the same kernel inside a phase are one thing.
@@ -53,7 +53,7 @@ class Gemm:
     --------
     >>> product = Gemm(m=64, k=4096, n=6144, precision="fp8")
     >>> product.flops, product.bytes
-    (3221225472, 26214400.0)
+    (3221225472.0, 26214400.0)
     """
 
     m: int
@@ -68,15 +68,14 @@ class Gemm:
     @property
     def flops(self) -> float:
         """``2·M·K·N`` [FLOP]."""
-        return formulas.gemm_flops(m=self.m, k=self.k, n=self.n)
+        return float(formulas.gemm_flops(m=self.m, k=self.k, n=self.n))
 
     @property
     def bytes(self) -> float:
         """Each matrix once [byte]."""
         size, written = _element_bytes(self.precision)
-        return formulas.gemm_bytes(
-            m=self.m, k=self.k, n=self.n, input_bytes=size, weight_bytes=size, output_bytes=written
-        )
+        elements = {"input_bytes": size, "weight_bytes": size, "output_bytes": written}
+        return float(formulas.gemm_bytes(m=self.m, k=self.k, n=self.n, **elements))
 
     @property
     def operation(self) -> Operation:
@@ -268,7 +267,7 @@ def layer_shapes(llm: LLM) -> dict[tuple[int, int], str]:
     step = decode_operations(llm, batch=1.0, context_tokens=1.0, precision=_all_in("bf16"))
     shapes: dict[tuple[int, int], str] = {}
     for operation in step:
-        if operation.kind in ("linear", "head") and not operation.name.startswith("absorb"):
+        if operation.kind != "attention" and not operation.name.startswith("absorb"):
             for product in operation.products:
                 shapes.setdefault((int(product.k or 0), int(product.n or 0)), operation.name)
     return shapes
@@ -461,8 +460,10 @@ def _element_bytes(dtype: str) -> tuple[float, float]:
 
 
 def _all_in(dtype: str) -> PrecisionPolicy:
-    parts = ("weights", "compute", "activations", "output", "attention", "kv_cache", "head")
-    return PrecisionPolicy(name=dtype, **dict.fromkeys(parts, dtype))
+    parts: dict[str, Any] = dict.fromkeys(
+        ("weights", "compute", "activations", "output", "attention", "kv_cache", "head"), dtype
+    )
+    return PrecisionPolicy(name=dtype, **parts)
 
 
 def _widest(llm: LLM) -> tuple[int, LayerGroup]:

@@ -30,4 +30,5 @@ __all__ = [
     "published_claims",
     "published_names",
     "read",
+    "write",
 ]

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     Column = NDArray[np.float64]
 
 _STATED = ("accelerator", "llm", "precision", "phase")
-_SIZES = ("tensor_parallel", "pipeline_parallel", "expert_parallel", "data_parallel")
+_SIZES = ("tensor_parallel", "pipeline_parallel", "expert_parallel", "data_parallel", "routing_skew")
 _LENGTHS = ("batch", "prompt_tokens", "output_tokens", "context_tokens")
 
 

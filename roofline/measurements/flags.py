@@ -1,7 +1,8 @@
 """What cannot be right about a run: flagged, and neither used in silence nor dropped.
 
-Four things are looked for: a run faster than the hardware allows; a throughput that batch, tokens and latency
-contradict; a power in another unit; and a row that repeats or contradicts another one.
+What is looked for: more tokens than the model's context holds; a run faster than the hardware allows; a throughput that
+batch, tokens and latency contradict; a run slower for each token than a longer one; a power in another unit; and a row
+that repeats or contradicts another one.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 import hardware_specs as hs
+from roofline.llm_catalog import get_llm
 from roofline.measurements.bounds import least_time_s, measured_time_s
 from roofline.measurements.fields import FIELDS, MEASURED
 from roofline.measurements.records import Runs
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
 
 _ABOVE = 1.01  # rounding in a publication is no faster machine
 _UNLIKE = 0.02  # of throughput and latency that should be the same figure
+_WARMING = 1.15  # what is done once for every run, however short, is less
 _REPEATED = 0.10  # repeats of a run on the same machine: half of those we have differ by less than 2 %
 _PLACE = ("file", "row", "source", "date", "inferred", "flags")
 
@@ -46,15 +49,56 @@ def flag(runs: Runs) -> Runs:
     if not len(runs):
         return runs
     marks: list[list[str]] = [text.split("; ") if text else [] for text in runs.flags]
-    for find in (_too_fast, _contradicted, _wrong_power, _repeated):
+    for find in (_beyond_context, _too_fast, _contradicted, _wrong_power, _repeated):
         for index, words in find(runs):
-            if words not in marks[index]:
-                marks[index].append(words)
-    texts = np.array(["; ".join(mark) for mark in marks], dtype=object)
+            marks[index].append(words)
+    right = np.array([not mark for mark in marks])  # a wrong run is no measure for another one
+    for index, words in _warming(runs, right):
+        marks[index].append(words)
+    texts = np.array(["; ".join(dict.fromkeys(mark)) for mark in marks], dtype=object)
     columns = {name: column for name, column in runs.columns.items() if name != "flags"}
     if np.any(texts != ""):
         columns["flags"] = texts
     return Runs(columns, runs.rejected)
+
+
+def _beyond_context(runs: Runs) -> list[tuple[int, str]]:
+    """Find generations that cannot have been: software stops where the model's context is full."""
+    longest = {key: _context(key) for key in set(runs.llm.tolist())}
+    limit = np.array([longest[key] for key in runs.llm])
+    with np.errstate(invalid="ignore"):
+        wrong = np.flatnonzero((runs.phase == "generate") & (runs.prompt_tokens + runs.output_tokens > limit))
+    return [(int(i), f"prompt and output are beyond the model's context of {limit[i]:,.0f} tokens") for i in wrong]
+
+
+def _context(key: str) -> float:
+    try:
+        return float(get_llm(key).max_context)
+    except KeyError:
+        return np.inf
+
+
+def _warming(runs: Runs, right: NDArray[np.bool_]) -> list[tuple[int, str]]:
+    """Find runs that took longer for a token than the same run with longer prompts and outputs, where a token costs more.
+
+    The first run of a series often holds what is done once: compiling, capturing graphs, filling caches.
+    """
+    what = [name for name in FIELDS if name not in (*MEASURED, *_PLACE, "prompt_tokens", "output_tokens")]
+    alike = _codes(runs, [name for name in what if name in runs.columns])
+    per_token = measured_time_s(runs) / (runs.prompt_tokens + runs.output_tokens)
+    use = np.flatnonzero(right & (runs.phase == "generate") & ~np.isnan(per_token))
+    order = use[np.lexsort((-runs.prompt_tokens[use], alike[use]))]  # the longest first
+    found = []
+    quickest, group = np.inf, -1
+    for row in order.tolist():
+        if alike[row] != group:
+            quickest, group, longer = np.inf, alike[row], row
+        if per_token[row] > _WARMING * quickest:
+            found.append((row, f"{per_token[row] / quickest:.3g} × the time per token of {_where(runs, longer)}, "
+                               "which is longer: a first run, still warming up?"))  # fmt: skip
+        elif per_token[row] < quickest:
+            quickest, longer = per_token[row], row
+    return found
 
 
 def _too_fast(runs: Runs) -> list[tuple[int, str]]:

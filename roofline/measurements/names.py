@@ -28,19 +28,19 @@ class Mapped(NamedTuple):
 # What a name must hold, what it must not, the key, and what makes it certain. The first row that matches counts.
 _ACCELERATORS: tuple[tuple[str, str, str, str], ...] = (
     (r"gh200.*14[14] ?g", "", "gh200-144gb", ""),
-    (r"gh200", "", "gh200-96gb", r"96 ?g"),
+    (r"gh200", "", "gh200-96gb", r"96 ?g|480 ?g"),  # nvidia-smi counts the memory of its CPU
     (r"gb300", "", "gb300", ""),
     (r"gb200", "", "gb200", ""),
     (r"b300", "pcie", "b300", ""),
     (r"b200", "pcie", "b200", ""),
     (r"h200", "nvl|pcie", "h200-sxm", ""),
     (r"h100.*nvl", "", "h100-nvl", ""),
-    (r"h100.*pcie", "", "h100-pcie", ""),
+    (r"h100.*(pcie|hbm2e)", "", "h100-pcie", ""),
     (r"h100", "", "h100-sxm", r"sxm|hbm3"),
     (r"a100.*40 ?g", "pcie", "a100-sxm-40gb", ""),
     (r"a100", "pcie|a100x", "a100-sxm-80gb", r"80 ?g"),
     (r"l40s", "", "l40s", ""),
-    (r"rtx.*pro.*6000.*workstation", "", "rtx-pro-6000-workstation", ""),
+    (r"rtx.*pro.*6000.*workstation", "max-?q", "rtx-pro-6000-workstation", ""),
     (r"rtx.*pro.*6000", "max-?q", "rtx-pro-6000-server", "server"),
     (r"rtx.*4090", "laptop|4090 ?d", "rtx-4090", ""),
     (r"v100", "32 ?g|pcie", "v100-sxm", r"16 ?g"),
@@ -115,6 +115,10 @@ _PRECISIONS = {
     "torch.float16": "fp16",
     "fp8": "fp8",
     "fp8_e4m3": "fp8",
+    "fp8_e4m3fn": "fp8",
+    "float8_e4m3fn": "fp8",
+    "w8a8_fp8": "fp8",
+    "modelopt_fp8": "fp8",
     "float8": "fp8",
     "w8a8": "fp8",
     "fp8-kv8": "fp8-kv8",
@@ -125,13 +129,17 @@ _PRECISIONS = {
     "weight = int8, kv cache = int8": "int8-kv8",
     "weight = int8, kv cache = fp8": "int8-kv8",
     "int8": "int8",
+    "w8a8_int8": "int8",
     "int4": "w4a16",
     "awq": "w4a16",
+    "awq_marlin": "w4a16",
     "gptq": "w4a16",
+    "gptq_marlin": "w4a16",
     "w4a16": "w4a16",
     "w8a16": "w8a16",
     "fp4": "nvfp4",
     "nvfp4": "nvfp4",
+    "modelopt_fp4": "nvfp4",
     "mxfp4": "mxfp4",
 }
 
@@ -199,7 +207,8 @@ def llm(name: str) -> Mapped | None:
 def _without_release(name: str) -> str:
     """Return a model's name without the words of a release that leave its shapes as they are."""
     words = (
-        r"instruct|thinking|chat|base|it|hf|fp8|fp4|nvfp4|mxfp4|bf16|dynamic|kv|awq|gptq|int4|int8|w4a16|quantized|2507"
+        r"instruct|thinking|chat|base|it|hf|fp8|fp4-v\d|fp4|nvfp4|mxfp4|bf16|dynamic|kv|awq|gptq|int4|int8"
+        r"|w4a16|w8a8|w8a16|quantized|preview|2507"
     )
     return re.sub(rf"(?:[-_.](?:{words}))+$", "", name, flags=re.IGNORECASE)
 

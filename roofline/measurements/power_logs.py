@@ -229,7 +229,7 @@ class PowerLog:
 def read_power(
     path: str | os.PathLike[str], *, columns: Sequence[str] | None = None, utc_offset_s: float = 0.0
 ) -> PowerLog:
-    """Read a power log of nvidia-smi, amd-smi, rocm-smi or xpu-smi; its columns are recognised by their names.
+    r"""Read a power log of nvidia-smi, amd-smi, rocm-smi or xpu-smi; its columns are recognised by their names.
 
     A unit is that of the value or of the column's name, else watts, unless that is more than any device draws. Samples
     that are not available are refused, not zero. Rows may stand in any order; several samples of a device at one time
@@ -258,9 +258,9 @@ def read_power(
     Examples
     --------
     >>> path = getfixture("tmp_path") / "power.csv"
-    >>> _ = path.write_text("timestamp, index, power.draw [W]\\n"
-    ...                     "2025/01/15 12:00:00.000, 0, 100.00 W\\n2025/01/15 12:00:01.000, 0, 300.00 W\\n"
-    ...                     "2025/01/15 12:00:02.000, 0, [N/A]\\n")
+    >>> _ = path.write_text("timestamp, index, power.draw [W]\n"
+    ...                     "2025/01/15 12:00:00.000, 0, 100.00 W\n2025/01/15 12:00:01.000, 0, 300.00 W\n"
+    ...                     "2025/01/15 12:00:02.000, 0, [N/A]\n")
     >>> log = read_power(path)
     >>> log, log.energy_j(), log.rejected[0].reason
     (PowerLog(2 samples of 1 devices over 1 s, 1 rows rejected), {'0': 200.0}, "power = '[N/A]' is not known")
@@ -272,7 +272,7 @@ def read_power(
     offset_s = float(number("utc_offset_s", utc_offset_s, at_least=-_DAY_S, at_most=_DAY_S))
     times, devices, watts, named, lines = [], [], [], [], []
     rejected: list[Rejected] = []
-    clock = {name: place[name] for name in ("time", "date") if name in place}
+    clock: dict[str, int] = {name: place[name] for name in ("time", "date") if name in place}
     for line, row in body:
         said = dict(zip(header, row, strict=False))
         try:
@@ -468,11 +468,10 @@ def _moment(words: str, date: str, offset_s: float) -> float | None:
             return of_day
         day = re.fullmatch(r"(\d{4})[-/]?(\d\d)[-/]?(\d\d)", date.strip())
         try:
-            return (
-                None if day is None else datetime(*map(int, day.groups()), tzinfo=UTC).timestamp() + of_day - offset_s
-            )
+            midnight = datetime.fromisoformat("-".join(day.groups())) if day else None
         except ValueError:
             return None
+        return None if midnight is None else midnight.replace(tzinfo=UTC).timestamp() + of_day - offset_s
     if _PLAIN.fullmatch(words) and len(words) <= 30:
         plain = float(words)
         while plain > 1e11:  # ms, µs or ns

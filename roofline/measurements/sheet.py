@@ -1,4 +1,4 @@
-"""A file of runs before it is mapped: columns of text or objects, what the caller adds, and the rows that are refused."""
+"""A file of runs before it is mapped: columns of text or objects, what the caller adds, and the rows refused."""
 
 from __future__ import annotations
 
@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Column = NDArray[Any]
+
+
+MOST = 1e18
+"""Above any figure of any field in its unit, as its inverse is below; products of what is beyond overflow."""
 
 
 class RefusedRowError(ValueError):
@@ -177,7 +181,11 @@ class Sheet:
                         self.faults.setdefault(index, f"{name} = {text!r:.60} is not a number")
         if needed:
             self.refuse(np.isnan(column), f"no {name}")
+        size = np.abs(column)
+        absurd = (size > MOST) | ((size > 0) & (size < 1 / MOST))
         self.refuse(np.isinf(column), f"{name} is not finite")
+        self.refuse(absurd, f"{name} is beyond anything that is measured")
+        column[absurd] = np.nan
         return column
 
     def mapped(self, name: str, of: Callable[[str], Mapped | None], what: str) -> tuple[Column, Column]:

@@ -41,8 +41,8 @@ def write(runs: Runs, path: str | os.PathLike[str]) -> None:
     >>> path = getfixture("tmp_path") / "mine.csv"
     >>> write(runs, path)
     >>> print(path.read_text(encoding="utf-8").strip())
-    accelerator,m,k,n,phase,tflops
-    h100-sxm,8,64,64,gemm,0.5
+    accelerator,phase,m,k,n,tflops
+    h100-sxm,gemm,8,64,64,0.5
     >>> from roofline.measurements import read
     >>> read(path)
     Runs(1 runs, 0 rows rejected: h100-sxm gemm: 1)
@@ -52,7 +52,7 @@ def write(runs: Runs, path: str | os.PathLike[str]) -> None:
         raise ValueError("runs with and without an accelerator are not accepted: write them to files of their own")
     names = list(columns) or ["phase", *MEASURED]  # of no runs, what shows whose table it is
     with Path(path).open("w", encoding="utf-8", newline="") as file:
-        table = csv.writer(file, lineterminator="\n")
+        table = csv.writer(file)  # ends lines as RFC 4180 does, so that either half of it inside a text is quoted
         table.writerow(names)
         table.writerows(zip(*([_text(value) for value in columns[name]] for name in columns), strict=True))
 

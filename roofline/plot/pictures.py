@@ -223,7 +223,7 @@ def _named(roof: FurtherRoof, plan: RooflinePlan, estimates: Sequence[PhaseEstim
         part.name
         for index in roof.estimates
         for part in estimates[index].operations
-        if part.operation.kind == "linear" and part.flops > 0
+        if part.operation.kind in ("linear", "experts") and part.flops > 0
     }
     named = set(roof.operations)
     if len(linear) > 1 and linear <= named:

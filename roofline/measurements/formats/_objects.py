@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from roofline.measurements import names
-from roofline.measurements.sheet import Objects, RefusedRowError, Sheet, Source
+from roofline.measurements.sheet import MOST, Objects, RefusedRowError, Sheet, Source
 
 _LOOKED_AT = 100  # objects of a file that are looked at to recognise it
 
@@ -55,10 +55,13 @@ def number(item: Mapping[str, Any], *keys: str) -> float | None:
             found = float(value)
         except (ValueError, OverflowError):
             raise RefusedRowError(f"{key} = {str(value)[:60]!r} is not a number") from None
+        if math.isnan(found):  # a statistic of nothing
+            continue
         if math.isinf(found):
             raise RefusedRowError(f"{key} is not finite")
-        if not math.isnan(found):
-            return found
+        if found and not 1 / MOST <= abs(found) <= MOST:
+            raise RefusedRowError(f"{key} is beyond anything that is measured")
+        return found
     return None
 
 
@@ -172,7 +175,7 @@ def precision_in(name: str) -> str | None:
     name : str
         Such as ``"nvidia/Llama-3.1-8B-Instruct-FP8"``.
     """
-    words = re.split(r"[-_./ ]+", name.lower())
+    words = [word for word in re.split(r"[-_./ ]+", name.lower()) if word != "w8a8"]  # of which formats is not said
     return next((found for word in reversed(words) if (found := names.precision(word))), None)
 
 
@@ -217,12 +220,16 @@ def lengths(source: Source, prompt: float | None, output: float | None, total: f
         One of the two is unknown.
     """
     found = {"prompt_tokens": prompt, "output_tokens": output}
-    for name in found:
-        found[name] = source.given.get(name) if found[name] is None else found[name]
-    for name, other in (("prompt_tokens", "output_tokens"), ("output_tokens", "prompt_tokens")):
-        if found[name] is None and found[other] is not None and total is not None:
-            found[name] = total - float(found[other])
-        if found[name] is None and (total is None or found[other] is None):
+    for name, said in found.items():
+        value = source.given.get(name) if said is None else said
+        found[name] = None if value is None else float(value)
+    first, second = found.values()
+    if total is not None and first is None and second is not None:
+        found["prompt_tokens"] = total - second
+    if total is not None and second is None and first is not None:
+        found["output_tokens"] = total - first
+    for name, value in found.items():
+        if value is None:
             raise RefusedRowError(source.unknown(name, ""))
     return found
 

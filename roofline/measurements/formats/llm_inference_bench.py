@@ -4,7 +4,9 @@ Prompts and outputs are equally long but in the table of first tokens, and throu
 ``batch · (input + output) / latency``. llama.cpp's batch is something else: the prompt tokens that it processes at a
 time, of one sequence, so that throughput times latency is twice the length whatever the batch. Power is that of one
 device, and partly in milliwatts. Precision is named in one table only; elsewhere 16 bits are concluded. Of the A100,
-40 GB are concluded: vLLM's throughput stops growing with the batch where a cache of that size is full.
+40 GB are concluded: vLLM's throughput stops growing with the batch where a cache of that size is full. Of mixtures of
+experts under TensorRT-LLM and DeepSpeed-MII it is concluded that the sequences of a batch are alike and share their
+experts: a batch takes hardly longer than one sequence.
 """
 
 from __future__ import annotations
@@ -18,6 +20,8 @@ from roofline.measurements.sheet import Objects, Sheet
 
 NAME = "LLM-Inference-Bench"
 _HEAD = {"hardware", "num of hardware", "framework", "model", "batch size"}
+_ALIKE = ("TensorRT-LLM", "DeepSpeed-MII")
+_SAME = 10.0  # a routing skew under which all tokens choose the same experts
 _SOURCE = "argonne-lcf/LLM-Inference-Bench"
 
 
@@ -58,6 +62,7 @@ def runs(document: Sheet) -> Runs:
     variant = np.where(chunked, [f"prompt batch {size:g}" for size in batch], "").astype(object)
     tensor, pipeline, expert, data, odd = _layout(sheet.text("parallelism type"), devices)
     sheet.refuse(odd, "parallelism type is none that we know")
+    alike = (llm == "mixtral-8x7b") & np.isin(framework, _ALIKE)
     columns = {
         "accelerator": accelerator,
         "devices": devices,
@@ -72,6 +77,7 @@ def runs(document: Sheet) -> Runs:
         "batch": np.where(chunked, 1.0, batch),
         "prompt_tokens": prompt,
         "output_tokens": output,
+        "routing_skew": np.where(alike, _SAME, np.nan),
         "variant": variant,
         "tokens_per_s": sheet.numbers("throughput", needed=not first_only.all()),
         "latency_s": np.where(first_only, first_token, sheet.numbers("latency", needed=False)),
@@ -80,7 +86,8 @@ def runs(document: Sheet) -> Runs:
         "power_boundary": "device" if "avg_power" in sheet.columns else "",
         "source": _SOURCE,
     }
-    return sheet.runs(columns, inferred={"accelerator": variant_open, "precision": precision_open})
+    inferred = {"accelerator": variant_open, "precision": precision_open, "routing_skew": alike}
+    return sheet.runs(columns, inferred=inferred)
 
 
 def _accelerator(sheet: Sheet, name: str) -> Mapped | None:

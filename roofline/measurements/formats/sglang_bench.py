@@ -37,7 +37,6 @@ _SERVING = ("input_throughput", "output_throughput", "mean_e2e_latency_ms")
 _OFFLINE = ("successful_requests", "total_latency", "input_throughput", "output_throughput")
 _BATCH = ("batch_size", "input_len", "output_len", "prefill_latency", "total_latency")
 _BATCH_SERVER = ("batch_size", "input_len", "output_len", "latency", "input_throughput")
-_QUANTIZED = {"modelopt_fp4": "nvfp4", "w8a8_fp8": "fp8", "modelopt_fp8": "fp8", "w8a8_int8": "int8"}
 
 
 def matches(document: Sheet | Objects) -> bool:
@@ -78,9 +77,8 @@ def _server(item: Mapping[str, Any], source: Source) -> dict[str, Any]:
     tensor, pipeline = number(info, "tp_size"), number(info, "pp_size") or 1
     copies = number(info, "dp_size") or 1
     divided = info.get("enable_dp_attention") is True
-    quantized = text(info, "quantization").lower()
-    precision = _QUANTIZED.get(quantized, quantized) or (text(info, "dtype") if text(info, "dtype") != "auto" else "")
-    if precision == "fp8" and text(info, "kv_cache_dtype").startswith("fp8"):
+    precision = text(info, "quantization") or text(info, "dtype").removeprefix("auto")
+    if names.precision(precision) == "fp8" and text(info, "kv_cache_dtype").startswith("fp8"):
         precision = "fp8-kv8"
     layout = {"pipeline_parallel": pipeline, "expert_parallel": number(info, "ep_size", "moe_ep_size")}
     if not divided:

@@ -1,0 +1,104 @@
+"""Find the constants of a calibration: robust, bounded, in logarithms, and shrunk towards what is likely."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from roofline._arrays import Array
+from roofline.calibration.constants import CONSTANTS
+from roofline.calibration.design import Design
+from roofline.calibration.model import predicted_s
+
+NOISE = 0.03
+"""Relative error beyond which a run counts as an outlier, and pulls less than its square."""
+
+
+@dataclass(frozen=True)
+class Prior:
+    """What is likely of each constant before a run is seen: a normal distribution of its logarithm.
+
+    Attributes
+    ----------
+    values, widths : mapping of str to float
+        The likely value, and the standard deviation of its logarithm.
+    """
+
+    values: Mapping[str, float]
+    widths: Mapping[str, float]
+
+    @classmethod
+    def default(cls) -> Prior:
+        """What is likely when no machine was ever measured."""
+        return cls(
+            {name: constant.start for name, constant in CONSTANTS.items()},
+            {name: constant.width for name, constant in CONSTANTS.items()},
+        )
+
+
+@dataclass(frozen=True)
+class Fit:
+    """Constants, and how much the runs say of each.
+
+    Attributes
+    ----------
+    constants : mapping of str to float
+        Every constant; those that were not fitted have their likely value.
+    weights : mapping of str to float
+        Of those fitted, 0 where the prior says all to 1 where the runs do.
+    """
+
+    constants: Mapping[str, float]
+    weights: Mapping[str, float]
+
+
+def fit(design: Design, names: Iterable[str], prior: Prior, *, start: Mapping[str, float] | None = None) -> Fit:
+    """Find the constants under which runs and prior are likeliest.
+
+    Parameters
+    ----------
+    design : Design
+        What the runs touch, and how long they took.
+    names : iterable of str
+        Constants to be found; the others keep their likely value.
+    prior : Prior
+        What is likely.
+    start : mapping of str to float, optional
+        Where to begin.
+
+    Returns
+    -------
+    Fit
+    """
+    from scipy.optimize import least_squares
+
+    names = tuple(names)
+    low, high = (np.log([getattr(CONSTANTS[name], end) for name in names]) for end in ("low", "high"))
+    likely = np.log([prior.values[name] for name in names])
+    widths = np.array([prior.widths[name] for name in names])
+    measured = np.log(design.measured_s)
+
+    def constants(at: Array) -> dict[str, float]:
+        return {**prior.values, **dict(zip(names, np.exp(at).tolist(), strict=True))}
+
+    def residuals(at: Array) -> Array:
+        off = (np.log(predicted_s(design, constants(at))) - measured) / NOISE
+        bent = np.sign(off) * np.sqrt(2 * (np.sqrt(1 + off**2) - 1))  # linear beyond the noise: wrong rows pull little
+        return np.concatenate([bent, (at - likely) / widths])
+
+    begin = likely if start is None else np.log([start[name] for name in names])
+    begin = np.clip(begin, low + 1e-6, high - 1e-6)
+    starts = [begin]
+    if "kv_reread" in names:  # what grouped heads cost and what a block's walk costs trade places: a second valley
+        other = begin.copy()
+        for name, value in (("kv_reread", 1.0), ("walk_s", 1e-9), ("kv", 0.3)):
+            other[names.index(name)] = np.log(value)
+        starts.append(other)
+    found = min(
+        (least_squares(residuals, at, bounds=(low, high), max_nfev=60) for at in starts), key=lambda end: end.cost
+    )
+    information = (found.jac[: len(design)] ** 2).sum(axis=0)
+    weights = information / (information + widths**-2)
+    return Fit(constants(found.x), dict(zip(names, weights.tolist(), strict=True)))

@@ -1,0 +1,166 @@
+"""The losses that constants stand for: as a machine for one phase, and as times of many runs at once.
+
+Both say the same, by two routes: :func:`losses` gives the fields of a :class:`roofline.Machine`, from which the ceilings
+compute as ever; :func:`predicted_s` evaluates the same ceilings on arrays that were prepared, fast enough to be fitted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from roofline._arrays import Array
+from roofline.operations import KINDS
+
+if TYPE_CHECKING:
+    from roofline.calibration.design import Design
+
+LINEAR_SHARPNESS = 4.0
+"""How sharply products turn from bandwidth-bound to compute-bound: the p of ``(Σ tᵖ)^(1/p)``."""
+
+ATTENTION_SHARPNESS = 3.0
+"""How sharply decode attention turns from the walk of a block to bandwidth."""
+
+_LINEAR, _EXPERTS, _ATTENTION, _HEAD, _COLLECTIVE = (
+    KINDS.index(kind) for kind in ("linear", "experts", "attention", "head", "collective")
+)
+
+
+def losses(
+    constants: Mapping[str, float],
+    *,
+    decode: bool,
+    batch: Array,
+    heads: float,
+    layers: int,
+    logits_s: float,
+    paged: bool,
+    several: bool,
+) -> dict[str, Any]:
+    """Fields of a machine with the losses of a calibration, for one phase of a workload.
+
+    Parameters
+    ----------
+    constants : mapping of str to float
+        By name of :data:`roofline.calibration.CONSTANTS`.
+    decode : bool
+        Whether it is a decode step, or a prefill.
+    batch : array
+        Sequences of one replica.
+    heads : float
+        Query heads of one device.
+    layers : int
+        Layers of the model.
+    logits_s : float
+        Time of one pass over the logits of a sequence in 32 bits, at full bandwidth [s].
+    paged : bool
+        Whether decode attention runs in vLLM's paged kernels.
+    several : bool
+        Whether several devices share the model.
+
+    Returns
+    -------
+    dict of str to object
+    """
+    of = constants.__getitem__
+    efficiency: dict[str, Array] = {"memory": of("memory")}
+    added_s = of("layer_s") * layers if several else 0.0
+    fields: dict[str, Any] = {"efficiency": efficiency, "sharpness": dict.fromkeys(("linear", "experts", "head"), LINEAR_SHARPNESS)}
+    if several:
+        efficiency["link"] = of("link")
+        fields["kind_overhead_s"] = {"collective": of("collective_s")}
+    if not decode:
+        efficiency |= {"matrix": of("matrix"), "matrix:attention": of("attention")}
+        for ceiling in ("matrix", "memory"):
+            efficiency[f"{ceiling}:experts"] = min(1.0, efficiency[ceiling] * of("experts"))
+        return fields | {"step_s": of("prefill_s") + of("step_s") + added_s}
+    single = np.asarray(batch) <= 1
+    one, many = min(1.0, of("memory") * of("memory_single")), of("memory")
+    efficiency |= {
+        "matrix": min(1.0, of("matrix") * of("matrix_decode")),
+        "matrix:attention": 1.0,
+        "memory:linear": _where(single, one, many),
+        "memory:head": _where(single, one, many),
+        "memory:attention": of("kv"),
+    }
+    efficiency["matrix:experts"] = min(1.0, efficiency["matrix"] * of("experts"))
+    efficiency["memory:experts"] = _where(single, min(1.0, one * of("experts")), min(1.0, many * of("experts")))
+    fields["kv_reread"], fields["walk_s"] = of("kv_reread"), of("walk_s")
+    if paged:
+        whole = np.asarray(batch) * heads > 512
+        efficiency["memory:attention"] = _where(whole, min(1.0, of("kv") * of("paged_kv")), of("kv"))
+        fields["kv_reread"] = _where(whole, of("paged_whole_reread"), of("paged_reread"))
+        fields["walk_s"] = _where(whole, of("paged_walk_s"), of("walk_s"))
+    fields["sharpness"]["attention"] = ATTENTION_SHARPNESS
+    step_s = of("step_s") + added_s + (of("devices_step_s") if several else 0.0)
+    sequence_s = of("sequence_s") + of("logits_passes") * logits_s / of("memory")
+    return fields | {"step_s": step_s, "sequence_s": sequence_s}
+
+
+def predicted_s(design: Design, constants: Mapping[str, float]) -> Array:
+    """Time of each run of a design [s].
+
+    Parameters
+    ----------
+    design : Design
+        What the runs touch.
+    constants : mapping of str to float
+        By name of :data:`roofline.calibration.CONSTANTS`.
+
+    Returns
+    -------
+    array
+        One per run.
+    """
+    d, of = design, constants.__getitem__
+    decode, single = d.decode[:, None], (d.single & d.decode)[:, None]
+    attention = d.kind == _ATTENTION
+    matrix = np.where(decode, min(1.0, of("matrix") * of("matrix_decode")), of("matrix"))
+    matrix = np.where(attention, np.where(decode, 1.0, of("attention")), matrix)
+    one = min(1.0, of("memory") * of("memory_single"))
+    experts = d.kind == _EXPERTS
+    products = (d.kind == _LINEAR) | (d.kind == _HEAD) | experts
+    memory = np.where(single & products, one, of("memory"))
+    if experts.any():
+        memory = np.where(experts, np.minimum(memory * of("experts"), 1.0), memory)
+        matrix = np.where(experts, np.minimum(matrix * of("experts"), 1.0), matrix)
+    whole, paged = d.whole, d.paged
+    kv = np.where(whole, min(1.0, of("kv") * of("paged_kv")), of("kv")) if paged.any() else of("kv")
+    reread, walk = of("kv_reread"), of("walk_s")
+    if paged.any():
+        reread = np.where(paged, np.where(whole, of("paged_whole_reread"), of("paged_reread")), reread)
+        walk = np.where(whole, of("paged_walk_s"), walk)
+    reread, walk = np.where(d.decode, reread, 0.0)[:, None], np.where(d.decode, walk, 0.0)[:, None]
+    kv = np.where(d.decode, kv, of("memory"))[:, None]
+    memory = np.where(attention, kv, memory)
+    bounds = (
+        d.matrix / matrix,
+        d.vector,
+        d.special,
+        (d.memory + reread * d.again) / memory,
+        d.walked * walk,
+        d.link / of("link"),
+    )
+    largest = np.maximum.reduce(bounds)
+    safe = np.maximum(largest, 1e-30)
+    fourth = sum((bound / safe) ** 4 for bound in bounds)
+    third = sum((bound / safe) ** 3 for bound in bounds)
+    knee = np.where(products, fourth ** (1 / LINEAR_SHARPNESS), 1.0)
+    knee = np.where(attention & decode, third ** (1 / ATTENTION_SHARPNESS), knee)
+    started = np.where((d.kind == _COLLECTIVE) & d.several[:, None], d.launches * of("collective_s"), 0.0)
+    operations = (largest * knee + started + d.latency).sum(axis=1)
+    added = d.several * d.layers * of("layer_s")
+    sequence = of("sequence_s") + of("logits_passes") * d.host_logits_s / of("memory")
+    step = of("step_s") + added + d.several * of("devices_step_s") + sequence * d.sequences
+    host = np.where(d.decode, step, of("prefill_s") + of("step_s") + added)
+    total = np.bincount(d.run, weights=d.times * (operations + host), minlength=len(d))
+    return total + of("run_s")
+
+
+def _where(mask: Array, then: float, otherwise: float) -> Array:
+    """Return one number where the mask is one, so that nothing is broadcast in vain."""
+    if mask.all():
+        return then
+    return np.where(mask, then, otherwise) if mask.any() else otherwise
