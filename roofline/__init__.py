@@ -13,7 +13,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from roofline import formulas, plot, power, quality, serving
+    from roofline import calibration, formulas, kernels, measure, measurements, plot, power, quality, serving
+    from roofline.calibration import Calibration, calibrate, get_calibration
     from roofline.ceilings import Ceilings, phase_time_s
     from roofline.estimates import OperationEstimate, PhaseEstimate
     from roofline.forward import decode_operations, prefill_operations
@@ -49,6 +50,7 @@ __all__ = [
     "LLM",
     "POLICY_NAMES",
     "BestLayout",
+    "Calibration",
     "Ceilings",
     "ContinuousBatching",
     "Counts",
@@ -70,18 +72,24 @@ __all__ = [
     "UnsustainableLoadError",
     "best_batch",
     "best_layout",
+    "calibrate",
+    "calibration",
     "continuous_batching",
     "decode",
     "decode_operations",
     "disaggregated",
     "formulas",
     "generate",
+    "get_calibration",
     "get_llm",
+    "kernels",
     "kv_cache_bytes",
     "layouts",
     "llm_names",
     "load_llms",
     "max_batch",
+    "measure",
+    "measurements",
     "memory_use",
     "pareto_front",
     "phase_time_s",
@@ -106,6 +114,7 @@ _HOME = {
     "LLM": "llm",
     "POLICY_NAMES": "precision",
     "BestLayout": "search",
+    "Calibration": "calibration",
     "Ceilings": "ceilings",
     "ContinuousBatching": "serving",
     "Counts": "operations",
@@ -127,11 +136,13 @@ _HOME = {
     "UnsustainableLoadError": "serving",
     "best_batch": "serving",
     "best_layout": "search",
+    "calibrate": "calibration",
     "continuous_batching": "serving",
     "decode": "phases",
     "decode_operations": "forward",
     "disaggregated": "serving",
     "generate": "serving",
+    "get_calibration": "calibration",
     "get_llm": "llm_catalog",
     "kv_cache_bytes": "memory",
     "layouts": "search",
@@ -150,7 +161,7 @@ _HOME = {
     "throughput_within": "serving",
     "weight_bytes": "memory",
 }
-_ROOMS = ("formulas", "plot", "power", "quality", "serving")
+_ROOMS = ("calibration", "formulas", "kernels", "measure", "measurements", "plot", "power", "quality", "serving")
 
 
 def __getattr__(name: str) -> Any:

@@ -1,8 +1,8 @@
 """Ceilings of a machine, and the time that each sets for an operation.
 
 An operation takes as long as the slowest of its ceilings, since the others hide behind it; what cannot hide (the
-latency of messages, the start of a kernel, what the host does) comes on top. A ceiling whose rate is unknown is absent: the estimate is
-then a looser bound, and :func:`unknown_ceilings` says so.
+latency of messages, the start of a kernel, what the host does) comes on top. A ceiling whose rate is unknown is
+absent: the estimate is then a looser bound, and :func:`unknown_ceilings` says so.
 """
 
 from __future__ import annotations
@@ -365,13 +365,14 @@ def _times(
                 put("second_tier", spilled, 0.0, machine.second_tier_bytes_per_s)
         other = _product(busiest, _sum(fixed.kv_bytes, fixed.activation_bytes))
         moved = _product(busiest, each.bytes)
-        if not _is_zero(machine.kv_reread) and operation.sharing > 1:
-            again = machine.kv_reread * (operation.sharing - 1) * busiest
-            other, moved = _sum(other, again * fixed.kv_bytes), _sum(moved, again * each.kv_bytes)
         if not _is_zero(machine.walk_s) and not _is_zero(operation.keys) and "walk" not in off:
             longest = operation.keys / operation.sequences
             times["walk"] = _Time(operation.launches * longest * machine.walk_s, 0.0, 0.0)
-        put("memory", _sum(weights, other), moved, machine.memory_bytes_per_s)
+        read, passing = other, moved
+        if not _is_zero(machine.kv_reread) and operation.sharing > 1:
+            again = machine.kv_reread * (operation.sharing - 1) * busiest
+            read, passing = _sum(other, again * fixed.kv_bytes), _sum(moved, again * each.kv_bytes)
+        put("memory", _sum(weights, read), passing, machine.memory_bytes_per_s)
         if machine.on_chip_bytes_per_s is not None:
             stays = _product(busiest, fixed.on_chip_bytes), _product(busiest, each.on_chip_bytes)
             passed = _sum(_sum(weights, spilled), _sum(other, stays[0])), _sum(moved, stays[1])

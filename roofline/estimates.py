@@ -198,7 +198,7 @@ class PhaseEstimate:
     @property
     def spread(self) -> Spread | None:
         """How far the throughput may be off: ``None`` without a calibration, where nothing was measured."""
-        return None if self.calibration is None else self.calibration.spread
+        return None if self.calibration is None else self.calibration.spread_on(self.devices)
 
     def interval(self, level: float = 0.9, of: str = "tokens_per_s") -> Interval:
         """Bounds of a rate or a time, from the errors of the calibration on runs that it had not seen.

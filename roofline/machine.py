@@ -81,6 +81,8 @@ _RATES = (
     "link_latency_s",
 )
 
+_NO_RATES = ("walk", "latency", "overhead")  # ceilings that are times, of which no share is reached
+
 _LOSSES = ("overhead_s", "kv_reread", "walk_s", "step_s", "sequence_s")
 
 
@@ -138,7 +140,7 @@ class Machine:
     efficiency : mapping of str to array
         Share of a ceiling's rate that is reached, by name; 1 where absent. A name may be narrowed to a kind of
         operation, a number format of the matrix engine, or both: ``memory:attention``, ``matrix:fp8``,
-        ``matrix:linear:fp8``; the narrowest counts.
+        ``matrix:linear:fp8``; the narrowest counts, and of a format and a kind the format.
     overhead_s : array
         Time to start an operation, once per layer [s].
     kind_overhead_s : mapping of str to array
@@ -339,7 +341,7 @@ class Machine:
 
     @property
     def lossy(self) -> bool:
-        """Whether anything is above 0 or below 1 that an ideal machine has not: overheads, efficiencies, a soft knee."""
+        """Whether it has what an ideal machine has not: an overhead, an efficiency below 1, a soft knee."""
         overheads = (*(getattr(self, name) for name in _LOSSES), *self.kind_overhead_s.values())
         return (
             bool(self.sharpness)
@@ -457,7 +459,7 @@ TOPOLOGIES = ("switch", "mesh", "ring", "torus", "pcie")
 def _efficiency_name(name: str) -> None:
     """Refuse a name of an efficiency that no operation would look for."""
     ceiling, *narrower = name.split(":") if isinstance(name, str) else [name]
-    choice("efficiency", ceiling, CEILINGS)
+    choice("efficiency", ceiling, tuple(name for name in CEILINGS if name not in _NO_RATES))
     kinds = [part for part in narrower if part in KINDS]
     formats = [part for part in narrower if part in FORMATS]
     if narrower not in (kinds + formats, []) or len(kinds) > 1 or len(formats) > 1:

@@ -347,7 +347,10 @@ def _estimate(
     rates = machine(accelerator, precision, devices=1 if "link" in ceilings.without else split.joined)
     kind = "roofline with losses" if rates.lossy else "ideal roofline"
     if calibration is not None:
-        rates, kind = calibration.machine(accelerator, phase=phase, rates=rates), "calibrated roofline"
+        kind = "calibrated roofline"
+        rates = calibration.machine(
+            accelerator, rates, phase=phase, llm=llm, precision=precision, layout=layout, batch=rest["batch"]
+        )
     if overlap == "communication" and rates.link_overlaps is False:
         raise ValueError(
             f"overlap = 'communication' is not accepted: {rates.name} cannot send messages while it computes"

@@ -45,6 +45,8 @@ _ONE = (
     Constant("kv_reread", "", 0.15, 0.003, 6.0, 1.0, "share of a group's other query heads that read the cache again"),
     Constant("walk_s", "s", 5e-9, 1e-11, 2e-6, 1.3, "time per cached token and layer that one block walks through"),
     Constant("experts", "", 0.8, 0.05, 3.0, 0.3, "matrix and memory for experts, over those for linear layers"),
+    Constant("matrix_narrow", "", 0.7, 0.1, 1.0, 0.3, "matrix in fewer than 16 bits, over that in 16"),
+    Constant("memory_narrow", "", 0.85, 0.1, 1.0, 0.25, "memory for weights of fewer than 16 bits, over that for 16"),
     Constant("attention", "", 0.40, 0.002, 1.0, 0.5, "share of the matrix peak that attention reaches in prefill"),
     Constant("step_s", "s", 1e-3, 1e-5, 1.0, 0.9, "host, per decode step"),
     Constant("sequence_s", "s", 2e-5, 1e-7, 1e-1, 0.9, "host, per sequence and decode step"),

@@ -9,6 +9,7 @@ import numpy as np
 
 import hardware_specs as hs
 from roofline.calibration.schedule import Pass, passes, room_tokens
+from roofline.calibration.software import WHOLE_HEADS, is_narrow, is_paged
 from roofline.ceilings import ceiling_times_s
 from roofline.forward import decode_operations, prefill_operations
 from roofline.layout import over_dies
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
     Column = NDArray[Any]
 
-_TIMES = ("matrix", "vector", "special", "memory", "link", "latency")
+_TIMES = ("matrix", "vector", "special", "memory", "on_chip", "link", "latency")
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -37,15 +38,16 @@ class Design:
         Time of each run [s].
     run, times : array
         Which run each pass belongs to, and how often it is run.
-    decode, sequences, tokens, single, paged, whole : array
+    decode, sequences, tokens, single, paged, whole, narrow_matrix, narrow_memory : array
         Of each pass: whether it is a decode step; sequences; their context or prompt; whether it is of one sequence;
-        whether attention is paged, and by the kernel that does not split contexts.
+        whether attention is paged, and by the kernel that does not split contexts; whether linear layers multiply, and
+        store their weights, in fewer than 16 bits.
     several, layers, host_logits_s : array
         Of each pass: whether several devices share it; layers; time of one pass over the logits of a sequence in 32
         bits at full bandwidth.
     kind : array
         Kind of each operation, its place in ``KINDS``, -1 where there is none; passes by operations.
-    matrix, vector, special, memory, kv, again, walked, link, latency, launches : array
+    matrix, vector, special, memory, kv, again, walked, on_chip, link, latency, launches : array
         Times of each ceiling [s]: `kv` is the part of `memory` that reads the cache, `again` that part times the other
         heads of a group; `walked` are tokens times layers, `launches` starts. Passes by operations.
     """
@@ -59,6 +61,8 @@ class Design:
     single: Column
     paged: Column
     whole: Column
+    narrow_matrix: Column
+    narrow_memory: Column
     several: Column
     layers: Column
     host_logits_s: Column
@@ -70,6 +74,7 @@ class Design:
     kv: Column
     again: Column
     walked: Column
+    on_chip: Column
     link: Column
     latency: Column
     launches: Column
@@ -250,31 +255,14 @@ def _add(
             tokens=tokens,
             single=per_copy <= 1,
             paged=paged,
-            whole=paged & (per_copy * heads > 512),
+            whole=paged & (per_copy * heads > WHOLE_HEADS),
+            narrow_matrix=np.full(len(found), is_narrow(formats.compute)),
+            narrow_memory=np.full(len(found), is_narrow(formats.weights)),
             several=np.full(len(found), split.joined > 1),
             layers=np.full(len(found), float(llm.layers)),
             host_logits_s=np.full(len(found), 4.0 * llm.vocab / rates.memory_bytes_per_s),
             **table,
         )
-
-
-def is_paged(framework: str, device: hs.Accelerator, llm: Any) -> bool:
-    """Whether decode attention runs in vLLM's own paged kernels, not in FlashAttention's.
-
-    So it is on AMD's machines; and elsewhere for models with windows, as long as FlashAttention had none: of the runs
-    that we have, those on the H100 show it, those on the A100 and the GH200, of other versions, do not.
-
-    Parameters
-    ----------
-    framework : str
-        The serving software.
-    device : Accelerator
-        The machine.
-    llm : LLM
-        The model.
-    """
-    windowed = any(group.window for group in llm.layer_groups)
-    return framework == "vLLM" and (device.vendor == "AMD" or (device.key == "h100-sxm" and windowed))
 
 
 def _table(operations: tuple[Operation, ...], rates: Machine, devices: int, length: int) -> dict[str, Column]:

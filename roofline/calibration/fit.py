@@ -15,6 +15,14 @@ from roofline.calibration.model import predicted_s
 NOISE = 0.03
 """Relative error beyond which a run counts as an outlier, and pulls less than its square."""
 
+_VALLEYS = (
+    {"kv_reread": 1.0, "walk_s": 1e-9, "kv": 0.3},
+    {"matrix": 0.02, "prefill_s": 1e-3},
+    {"run_s": 5.0},
+)
+"""Where else the search begins: what grouped heads cost and what a block's walk costs trade places; and a matrix engine
+that does not bind is not felt until it does; nor is what every run takes, beside short runs."""
+
 
 @dataclass(frozen=True)
 class Prior:
@@ -91,10 +99,11 @@ def fit(design: Design, names: Iterable[str], prior: Prior, *, start: Mapping[st
     begin = likely if start is None else np.log([start[name] for name in names])
     begin = np.clip(begin, low + 1e-6, high - 1e-6)
     starts = [begin]
-    if "kv_reread" in names:  # what grouped heads cost and what a block's walk costs trade places: a second valley
+    for valley in _VALLEYS:
         other = begin.copy()
-        for name, value in (("kv_reread", 1.0), ("walk_s", 1e-9), ("kv", 0.3)):
-            other[names.index(name)] = np.log(value)
+        for name, value in valley.items():
+            if name in names:
+                other[names.index(name)] = np.log(value)
         starts.append(other)
     found = min(
         (least_squares(residuals, at, bounds=(low, high), max_nfev=60) for at in starts), key=lambda end: end.cost

@@ -89,7 +89,12 @@ def names_of(design: Design) -> tuple[str, ...]:
     design : Design
         Of one pair.
     """
-    one = tuple(name for name in ONE_DEVICE if name != "experts" or (design.kind == KINDS.index("experts")).any())
+    touched = {
+        "experts": (design.kind == KINDS.index("experts")).any(),
+        "matrix_narrow": design.narrow_matrix.any(),
+        "memory_narrow": design.narrow_memory.any(),
+    }
+    one = tuple(name for name in ONE_DEVICE if touched.get(name, True))
     return (*one, *(PAGED if design.paged.any() else ()), *(SEVERAL if design.several.any() else ()))
 
 

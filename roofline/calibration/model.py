@@ -12,10 +12,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from roofline._arrays import Array
+from roofline.calibration.software import WHOLE_HEADS, is_narrow
 from roofline.operations import KINDS
 
 if TYPE_CHECKING:
     from roofline.calibration.design import Design
+    from roofline.precision import PrecisionPolicy
 
 LINEAR_SHARPNESS = 4.0
 """How sharply products turn from bandwidth-bound to compute-bound: the p of ``(Σ tᵖ)^(1/p)``."""
@@ -36,6 +38,7 @@ def losses(
     heads: float,
     layers: int,
     logits_s: float,
+    precision: PrecisionPolicy,
     paged: bool,
     several: bool,
 ) -> dict[str, Any]:
@@ -55,6 +58,8 @@ def losses(
         Layers of the model.
     logits_s : float
         Time of one pass over the logits of a sequence in 32 bits, at full bandwidth [s].
+    precision : PrecisionPolicy
+        Formats of each part.
     paged : bool
         Whether decode attention runs in vLLM's paged kernels.
     several : bool
@@ -65,31 +70,35 @@ def losses(
     dict of str to object
     """
     of = constants.__getitem__
-    efficiency: dict[str, Array] = {"memory": of("memory")}
-    added_s = of("layer_s") * layers if several else 0.0
-    fields: dict[str, Any] = {"efficiency": efficiency, "sharpness": dict.fromkeys(("linear", "experts", "head"), LINEAR_SHARPNESS)}
+    matrix, memory = of("matrix"), of("memory")
+    if decode:
+        single = np.asarray(batch) <= 1
+        matrix = min(1.0, matrix * of("matrix_decode"))
+        memory = _where(single, min(1.0, memory * of("memory_single")), memory)
+    of_layers = {
+        "matrix": matrix * (of("matrix_narrow") if is_narrow(precision.compute) else 1.0),
+        "memory": memory * (of("memory_narrow") if is_narrow(precision.weights) else 1.0),
+    }
+    efficiency: dict[str, Array] = {"matrix": matrix, "memory": of("memory"), "memory:head": memory}
+    for ceiling, share in of_layers.items():
+        efficiency[f"{ceiling}:linear"] = share
+        efficiency[f"{ceiling}:experts"] = np.minimum(share * of("experts"), 1.0)
+    fields: dict[str, Any] = {
+        "efficiency": efficiency,
+        "sharpness": dict.fromkeys(("linear", "experts", "head"), LINEAR_SHARPNESS),
+    }
+    added_s = 0.0
     if several:
         efficiency["link"] = of("link")
         fields["kind_overhead_s"] = {"collective": of("collective_s")}
+        added_s = of("layer_s") * layers
     if not decode:
-        efficiency |= {"matrix": of("matrix"), "matrix:attention": of("attention")}
-        for ceiling in ("matrix", "memory"):
-            efficiency[f"{ceiling}:experts"] = min(1.0, efficiency[ceiling] * of("experts"))
+        efficiency["matrix:attention"] = of("attention")
         return fields | {"step_s": of("prefill_s") + of("step_s") + added_s}
-    single = np.asarray(batch) <= 1
-    one, many = min(1.0, of("memory") * of("memory_single")), of("memory")
-    efficiency |= {
-        "matrix": min(1.0, of("matrix") * of("matrix_decode")),
-        "matrix:attention": 1.0,
-        "memory:linear": _where(single, one, many),
-        "memory:head": _where(single, one, many),
-        "memory:attention": of("kv"),
-    }
-    efficiency["matrix:experts"] = min(1.0, efficiency["matrix"] * of("experts"))
-    efficiency["memory:experts"] = _where(single, min(1.0, one * of("experts")), min(1.0, many * of("experts")))
-    fields["kv_reread"], fields["walk_s"] = of("kv_reread"), of("walk_s")
+    efficiency |= {"matrix:attention": 1.0, "memory:attention": of("kv")}
+    fields |= {"kv_reread": of("kv_reread"), "walk_s": of("walk_s")}
     if paged:
-        whole = np.asarray(batch) * heads > 512
+        whole = np.asarray(batch) * heads > WHOLE_HEADS
         efficiency["memory:attention"] = _where(whole, min(1.0, of("kv") * of("paged_kv")), of("kv"))
         fields["kv_reread"] = _where(whole, of("paged_whole_reread"), of("paged_reread"))
         fields["walk_s"] = _where(whole, of("paged_walk_s"), of("walk_s"))
@@ -121,8 +130,13 @@ def predicted_s(design: Design, constants: Mapping[str, float]) -> Array:
     matrix = np.where(attention, np.where(decode, 1.0, of("attention")), matrix)
     one = min(1.0, of("memory") * of("memory_single"))
     experts = d.kind == _EXPERTS
-    products = (d.kind == _LINEAR) | (d.kind == _HEAD) | experts
+    layers = (d.kind == _LINEAR) | experts
+    products = layers | (d.kind == _HEAD)
     memory = np.where(single & products, one, of("memory"))
+    if d.narrow_memory.any():
+        memory = np.where(layers & d.narrow_memory[:, None], memory * of("memory_narrow"), memory)
+    if d.narrow_matrix.any():
+        matrix = np.where(layers & d.narrow_matrix[:, None], matrix * of("matrix_narrow"), matrix)
     if experts.any():
         memory = np.where(experts, np.minimum(memory * of("experts"), 1.0), memory)
         matrix = np.where(experts, np.minimum(matrix * of("experts"), 1.0), matrix)
@@ -141,6 +155,7 @@ def predicted_s(design: Design, constants: Mapping[str, float]) -> Array:
         d.special,
         (d.memory + reread * d.again) / memory,
         d.walked * walk,
+        d.on_chip,
         d.link / of("link"),
     )
     largest = np.maximum.reduce(bounds)
@@ -161,6 +176,6 @@ def predicted_s(design: Design, constants: Mapping[str, float]) -> Array:
 
 def _where(mask: Array, then: float, otherwise: float) -> Array:
     """Return one number where the mask is one, so that nothing is broadcast in vain."""
-    if mask.all():
+    if np.all(mask):
         return then
-    return np.where(mask, then, otherwise) if mask.any() else otherwise
+    return np.where(mask, then, otherwise) if np.any(mask) else otherwise

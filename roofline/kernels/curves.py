@@ -521,16 +521,16 @@ def _time_s(c: Mapping[str, Any], ideal: IdealTimes) -> Array:
 def _knee(parts: list[Array], p: float) -> Array:
     if len(parts) == 1:
         return parts[0]
-    parts = np.broadcast_arrays(*parts)
-    largest = np.maximum.reduce(parts)
-    return largest * sum((part / largest) ** p for part in parts) ** (1 / p)
+    stacked = np.stack(np.broadcast_arrays(*parts))
+    largest = stacked.max(axis=0)
+    return largest * ((stacked / largest) ** p).sum(axis=0) ** (1 / p)
 
 
-def _fit(names: Sequence[str], ideal: IdealTimes, measured: Floats) -> dict[str, float]:
+def _fit(names: Sequence[str], ideal: IdealTimes, measured: Floats) -> dict[str, Any]:
     """Constants that bring a curve closest to measured times, in logarithms."""
     from scipy.optimize import least_squares  # here, so that importing the package stays cheap
 
-    fixed = {name: 0.0 if name in _NOTHING else 1.0 for name in CONSTANTS}
+    fixed: dict[str, Any] = {name: 0.0 if name in _NOTHING else 1.0 for name in CONSTANTS}
     fixed |= {"cache_bytes": None, "cache_rate": None}
     log_measured = np.log(measured)
 
@@ -552,7 +552,7 @@ def _fit(names: Sequence[str], ideal: IdealTimes, measured: Floats) -> dict[str,
 
 def _joined(ideals: Sequence[IdealTimes], tables: Sequence[Kernels]) -> IdealTimes:
     """Times of several machines' kernels in one; a part that none of them has stays a plain zero."""
-    columns = []
+    columns: list[Array] = []
     for name in IdealTimes._fields:
         parts = [getattr(ideal, name) for ideal in ideals]
         if all(np.ndim(part) == 0 and part == 0 for part in parts):

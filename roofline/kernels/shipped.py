@@ -263,7 +263,7 @@ def _read(machine: str) -> dict[str, KernelCurves]:
 
 def _curve(machine: str, row: dict[str, Any]) -> KernelCurve:
     errors = {name: KernelError(**row.pop(name)) for name in _ERRORS}
-    constants = {name: float(row.pop(name)) for name in CONSTANTS if name in row}
+    constants: dict[str, Any] = {name: float(row.pop(name)) for name in CONSTANTS if name in row}
     try:
         return KernelCurve(error=errors.pop("error"), left=errors, **constants, **row)
     except (TypeError, ValueError) as error:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 _STATED = ("accelerator", "llm", "precision", "phase")
 _SIZES = ("tensor_parallel", "pipeline_parallel", "expert_parallel", "data_parallel", "routing_skew")
 _LENGTHS = ("batch", "prompt_tokens", "output_tokens", "context_tokens")
+_SAME = 10.0  # a skew under which all tokens choose the same experts
 
 
 def least_time_s(runs: Runs) -> Column:
@@ -49,15 +50,26 @@ def least_time_s(runs: Runs) -> Column:
     times = np.full(len(runs), np.nan)
     for (accelerator, llm, precision, phase, *sizes), rows in groups(runs).items():
         lengths = {name: getattr(runs, name)[rows] for name in _LENGTHS}
-        layout = layout_of(sizes, runs.devices[rows[0]])
         try:
-            if phase == "gemm":
-                times[rows] = _product_s(accelerator, precision, *(getattr(runs, name)[rows] for name in "mkn"))
-            elif phase in _OF and llm:
-                times[rows] = _OF[phase](accelerator, llm, precision, layout, lengths)
-        except (KeyError, ValueError):
+            with np.errstate(all="ignore"):  # what is beyond all floats is no bound
+                if phase == "gemm":
+                    times[rows] = _product_s(accelerator, precision, *(getattr(runs, name)[rows] for name in "mkn"))
+                elif phase in _OF and llm:
+                    layout = layout_of(sizes, runs.devices[rows[0]])
+                    skews = _skews(llm, sizes[4])
+                    found = [_OF[phase](accelerator, llm, precision, layout, lengths, skew) for skew in skews]
+                    times[rows] = np.min(found, axis=0)
+        except (KeyError, ValueError, ArithmeticError):
             continue  # a model that does not divide, a format or a figure that is not known: no bound is known
+    times[~np.isfinite(times) | (times <= 0)] = np.nan
     return times
+
+
+def _skews(llm: str, skew: float) -> tuple[float, ...]:
+    """Return the skews of routing that a run may have had; where nobody says it, all experts alike or the same few."""
+    if not np.isnan(skew):
+        return (float(skew),)
+    return (0.0,) if get_llm(llm).moe is None else (0.0, _SAME)
 
 
 def groups(runs: Runs) -> dict[tuple[Any, ...], NDArray[np.intp]]:
@@ -70,13 +82,7 @@ def groups(runs: Runs) -> dict[tuple[Any, ...], NDArray[np.intp]]:
     """
     texts = [getattr(runs, name) for name in _STATED]
     numbers = [getattr(runs, name) for name in _SIZES]
-    codes = np.zeros(len(runs), dtype=np.int64)
-    for column in texts:
-        known = {text: code for code, text in enumerate(dict.fromkeys(column.tolist()))}
-        codes = codes * len(known) + np.fromiter((known[text] for text in column), dtype=np.int64, count=len(runs))
-    for column in (*numbers, runs.devices):
-        _, code = np.unique(column, return_inverse=True)
-        codes = codes * (code.max(initial=0) + 1) + code
+    codes = codes_of((*texts, *numbers, runs.devices), len(runs))
     order = np.argsort(codes, kind="stable")
     cuts = np.flatnonzero(np.diff(codes[order])) + 1
     found = {}
@@ -88,8 +94,30 @@ def groups(runs: Runs) -> dict[tuple[Any, ...], NDArray[np.intp]]:
     return found
 
 
+def codes_of(columns: Iterable[Column], length: int) -> NDArray[np.int64]:
+    """Return a number for every run, the same for those that are alike in some columns.
+
+    Parameters
+    ----------
+    columns : iterable of array
+        Texts or numbers.
+    length : int
+        Runs.
+    """
+    codes = np.zeros(length, dtype=np.int64)
+    for column in columns:
+        if column.dtype == object:
+            known = {text: code for code, text in enumerate(dict.fromkeys(column.tolist()))}
+            code = np.fromiter((known[text] for text in column), dtype=np.int64, count=length)
+        else:
+            _, code = np.unique(column, return_inverse=True)
+        # Counted anew after each column, so that the product of many never wraps around.
+        _, codes = np.unique(codes * (code.max(initial=0) + 1) + code, return_inverse=True)
+    return codes
+
+
 def layout_of(sizes: Any, devices: float) -> Layout | None:
-    """Return how devices share a model; where only their number is known, tensor parallelism; ``None`` if not even that.
+    """Return how devices share a model; where only their number is known, they share every layer.
 
     Parameters
     ----------
@@ -97,6 +125,11 @@ def layout_of(sizes: Any, devices: float) -> Layout | None:
         Tensor, pipeline, expert and data parallelism, NaN where unknown.
     devices : float
         Accelerators, NaN where unknown.
+
+    Returns
+    -------
+    Layout or None
+        ``None`` if not even the number of devices is known, or experts are divided in a way that we do not model.
     """
     tensor, pipeline, expert, data = (None if np.isnan(size) else int(size) for size in sizes[:4])
     if tensor is None and pipeline is None and data is None:
@@ -115,22 +148,25 @@ def _device(accelerator: str) -> hs.Accelerator | Machine:
 
 
 def _generate_s(
-    accelerator: str, llm: str, precision: str, layout: Layout | None, lengths: dict[str, Column]
+    accelerator: str, llm: str, precision: str, layout: Layout | None, lengths: dict[str, Column], skew: float
 ) -> Column:
     batch, prompt, output = lengths["batch"], lengths["prompt_tokens"], lengths["output_tokens"]
-    time_s = _prefill_s(accelerator, llm, precision, layout, lengths)
+    first_s = _prefill_s(accelerator, llm, precision, layout, lengths, skew)
     contexts, weights = context_nodes(prompt + 1, prompt + output - 1)
-    return time_s + (weights * _steps_s(accelerator, llm, precision, layout, batch, contexts)).sum(axis=0)
+    steps_s = weights * _steps_s(accelerator, llm, precision, layout, batch, contexts, skew)
+    return np.asarray(first_s + steps_s.sum(axis=0))
 
 
-def _prefill_s(accelerator: str, llm: str, precision: str, layout: Layout | None, lengths: dict[str, Column]) -> Column:
-    batch, prompt = lengths["batch"], lengths["prompt_tokens"]
-    return _time_s(
-        accelerator, precision, layout, prefill_operations, llm, batch=batch, prompt_tokens=prompt, logits="last"
-    )
+def _prefill_s(
+    accelerator: str, llm: str, precision: str, layout: Layout | None, lengths: dict[str, Column], skew: float
+) -> Column:
+    work = {"batch": lengths["batch"], "prompt_tokens": lengths["prompt_tokens"], "logits": "last"}
+    return _time_s(accelerator, precision, layout, prefill_operations, llm, routing_skew=skew, **work)
 
 
-def _decode_s(accelerator: str, llm: str, precision: str, layout: Layout | None, lengths: dict[str, Column]) -> Column:
+def _decode_s(
+    accelerator: str, llm: str, precision: str, layout: Layout | None, lengths: dict[str, Column], skew: float
+) -> Column:
     # A mean batch is no whole number; the time of the whole sequences in it is never too long. Of a context that is not
     # given, half of the answer is never too long: a sequence that is being answered holds at least that on average.
     context = lengths["context_tokens"]
@@ -138,16 +174,18 @@ def _decode_s(accelerator: str, llm: str, precision: str, layout: Layout | None,
     prompt = np.nan_to_num(lengths["prompt_tokens"])
     context = np.where(unknown, np.floor(prompt + lengths["output_tokens"] / 2), context)
     batch = np.maximum(np.floor(lengths["batch"]), 1)
-    return _steps_s(accelerator, llm, precision, layout, batch, context) * (lengths["batch"] / lengths["batch"])
+    time_s = _steps_s(accelerator, llm, precision, layout, batch, context, skew)
+    return np.where(np.isnan(lengths["batch"]), np.nan, time_s)
 
 
 _OF: dict[str, Callable[..., Column]] = {"generate": _generate_s, "prefill": _prefill_s, "decode": _decode_s}
 
 
 def _steps_s(
-    accelerator: str, llm: str, precision: str, layout: Layout | None, batch: Column, context: Column
+    accelerator: str, llm: str, precision: str, layout: Layout | None, batch: Column, context: Column, skew: float
 ) -> Column:
-    return _time_s(accelerator, precision, layout, decode_operations, llm, batch=batch, context_tokens=context)
+    work = {"batch": batch, "context_tokens": context}
+    return _time_s(accelerator, precision, layout, decode_operations, llm, routing_skew=skew, **work)
 
 
 def _time_s(
@@ -199,7 +237,7 @@ def measured_time_s(runs: Runs) -> Column:
     batch, prompt, output = runs.batch, runs.prompt_tokens, runs.output_tokens
     phase = runs.phase
     times = np.full(len(runs), np.nan)
-    with np.errstate(invalid="ignore"):
+    with np.errstate(all="ignore"):
         both = batch * (prompt + output) / runs.tokens_per_s
         written = batch * output / runs.output_tokens_per_s
         product = 2 * runs.m * runs.k * runs.n / (runs.tflops * 1e12)
@@ -213,4 +251,5 @@ def measured_time_s(runs: Runs) -> Column:
             of = phase == name
             for route in routes:
                 times = np.where(of & np.isnan(times), route, times)
+    times[~np.isfinite(times) | (times <= 0)] = np.nan  # beyond all floats, and so no time
     return times

@@ -7,13 +7,13 @@ that repeats or contradicts another one.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 import hardware_specs as hs
 from roofline.llm_catalog import get_llm
-from roofline.measurements.bounds import least_time_s, measured_time_s
+from roofline.measurements.bounds import codes_of, least_time_s, measured_time_s
 from roofline.measurements.fields import FIELDS, MEASURED
 from roofline.measurements.records import Runs
 
@@ -24,7 +24,7 @@ _ABOVE = 1.01  # rounding in a publication is no faster machine
 _UNLIKE = 0.02  # of throughput and latency that should be the same figure
 _WARMING = 1.15  # what is done once for every run, however short, is less
 _REPEATED = 0.10  # repeats of a run on the same machine: half of those we have differ by less than 2 %
-_PLACE = ("file", "row", "source", "date", "inferred", "flags")
+_PLACE = ("file", "row", "source", "date", "inferred", "flags", "spread")
 
 
 def flag(runs: Runs) -> Runs:
@@ -63,11 +63,15 @@ def flag(runs: Runs) -> Runs:
 
 
 def _beyond_context(runs: Runs) -> list[tuple[int, str]]:
-    """Find generations that cannot have been: software stops where the model's context is full."""
+    """Find generations that cannot have been: software stops where the model's context is full.
+
+    TensorRT-LLM does not: its engines are built for whatever lengths are asked for.
+    """
     longest = {key: _context(key) for key in set(runs.llm.tolist())}
     limit = np.array([longest[key] for key in runs.llm])
     with np.errstate(invalid="ignore"):
-        wrong = np.flatnonzero((runs.phase == "generate") & (runs.prompt_tokens + runs.output_tokens > limit))
+        stops = (runs.phase == "generate") & (runs.framework != "TensorRT-LLM")
+        wrong = np.flatnonzero(stops & (runs.prompt_tokens + runs.output_tokens > limit))
     return [(int(i), f"prompt and output are beyond the model's context of {limit[i]:,.0f} tokens") for i in wrong]
 
 
@@ -79,12 +83,14 @@ def _context(key: str) -> float:
 
 
 def _warming(runs: Runs, right: NDArray[np.bool_]) -> list[tuple[int, str]]:
-    """Find runs that took longer for a token than the same run with longer prompts and outputs, where a token costs more.
+    """Find runs that took longer for a token than the same run with longer prompts and outputs, where it costs more.
 
-    The first run of a series often holds what is done once: compiling, capturing graphs, filling caches.
+    Only runs with the same share of output are held against each other: a token that is read costs less than one that
+    is written. The first run of a series often holds what is done once: compiling, capturing graphs, filling caches.
     """
     what = [name for name in FIELDS if name not in (*MEASURED, *_PLACE, "prompt_tokens", "output_tokens")]
-    alike = _codes(runs, [name for name in what if name in runs.columns])
+    share = runs.output_tokens / runs.prompt_tokens
+    alike = codes_of((*(runs.columns[name] for name in what if name in runs.columns), share), len(runs))
     per_token = measured_time_s(runs) / (runs.prompt_tokens + runs.output_tokens)
     use = np.flatnonzero(right & (runs.phase == "generate") & ~np.isnan(per_token))
     order = use[np.lexsort((-runs.prompt_tokens[use], alike[use]))]  # the longest first
@@ -102,7 +108,7 @@ def _warming(runs: Runs, right: NDArray[np.bool_]) -> list[tuple[int, str]]:
 
 
 def _too_fast(runs: Runs) -> list[tuple[int, str]]:
-    with np.errstate(invalid="ignore"):
+    with np.errstate(all="ignore"):
         times_faster = least_time_s(runs) / measured_time_s(runs)
         wrong = np.flatnonzero(times_faster > _ABOVE)
     return [(int(i), f"faster than the hardware: {times_faster[i]:.3g} × the ideal roofline") for i in wrong]
@@ -110,7 +116,7 @@ def _too_fast(runs: Runs) -> list[tuple[int, str]]:
 
 def _contradicted(runs: Runs) -> list[tuple[int, str]]:
     found = []
-    with np.errstate(invalid="ignore"):
+    with np.errstate(all="ignore"):
         of_batch = (runs.phase == "generate") & ~np.isnan(runs.latency_s)
         for rate, tokens in (
             ("tokens_per_s", runs.prompt_tokens + runs.output_tokens),
@@ -149,10 +155,10 @@ def _most_w(key: str) -> float:
 def _repeated(runs: Runs) -> list[tuple[int, str]]:
     """Find rows that say of the same run what another says, the later of them, or something else, both."""
     what = [name for name in FIELDS if name not in (*MEASURED, *_PLACE) and name in runs.columns]
-    alike = _codes(runs, what)
-    results = [name for name in MEASURED if name in runs.columns and not FIELDS[name].is_text]
+    alike = codes_of((runs.columns[name] for name in what), len(runs))
+    results = [name for name in MEASURED if name in runs.columns and name not in _PLACE]
     times = measured_time_s(runs)
-    same = _codes(runs, results)
+    same = codes_of((runs.columns[name] for name in results), len(runs))
     order = np.lexsort((np.arange(len(runs)), alike))
     found: list[tuple[int, str]] = []
     for rows in np.split(order, np.flatnonzero(np.diff(alike[order])) + 1):
@@ -176,17 +182,3 @@ def _repeated(runs: Runs) -> list[tuple[int, str]]:
 def _where(runs: Runs, index: int) -> str:
     row = runs.row[index]
     return f"run {index}" if np.isnan(row) else f"row {row:.0f} of {runs.file[index]}"
-
-
-def _codes(runs: Runs, names: list[str]) -> NDArray[np.int64]:
-    """Return a number for every run, the same for those that are alike in some columns."""
-    codes = np.zeros(len(runs), dtype=np.int64)
-    for name in names:
-        column: Any = runs.columns[name]
-        if column.dtype == object:
-            known = {text: code for code, text in enumerate(dict.fromkeys(column.tolist()))}
-            code = np.fromiter((known[text] for text in column), dtype=np.int64, count=len(runs))
-        else:
-            _, code = np.unique(column, return_inverse=True)
-        _, codes = np.unique(codes * (code.max(initial=0) + 1) + code, return_inverse=True)
-    return codes

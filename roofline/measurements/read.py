@@ -36,7 +36,7 @@ def read(
     names: Mapping[str, str] | None = None,
     **given: Any,
 ) -> Runs:
-    """Read a file of measured runs; its format is recognised by its content.
+    r"""Read a file of measured runs; its format is recognised by its content.
 
     Every row becomes a run or stands among ``runs.rejected`` with the reason. Runs that cannot be right are kept, and
     say so in ``runs.flags``.
@@ -69,7 +69,7 @@ def read(
     Examples
     --------
     >>> path = getfixture("tmp_path") / "mine.csv"
-    >>> _ = path.write_text("bs,speed\\n1,150\\n64,8000\\n", encoding="utf-8")
+    >>> _ = path.write_text("bs,speed\n1,150\n64,8000\n", encoding="utf-8")
     >>> runs = read(path, columns={"batch": "bs", "output_tokens_per_s": "speed"}, phase="decode",
     ...             accelerator="h100", llm="llama-3.1-8b", precision="bf16", framework="ours", context_tokens=1024)
     >>> runs
@@ -131,7 +131,7 @@ def _open(file: Path, source: Source) -> Sheet | Objects:
 
 
 def _decode(raw: bytes) -> str:
-    """Return the text of a file: UTF-8, or UTF-16 by its mark; what is neither keeps a mark that rows are refused by."""
+    """Return the text of a file: UTF-8, or UTF-16 by its mark; what is neither is marked, and its rows are refused."""
     if raw[:2] in (b"\xff\xfe", b"\xfe\xff"):
         return raw.decode("utf-16", errors="replace")
     return raw.decode("utf-8-sig", errors="replace")
@@ -142,10 +142,12 @@ _WRONG = "\ufffd"
 
 def _table(text: str, source: Source) -> Sheet:
     delimiter = _delimiter(text)
+    damaged = _WRONG in text
     header: list[str] = []
-    rejected: list[Rejected] = []
-    kept: list[list[str]] = []
+    columns: list[list[str]] = []
+    block: list[list[str]] = []
     lines: list[int] = []
+    rejected: list[Rejected] = []
     for line, row in _lines(text, delimiter):
         if isinstance(row, str):
             rejected.append(Rejected(source.file, line, row))
@@ -153,21 +155,30 @@ def _table(text: str, source: Source) -> Sheet:
             continue
         elif not header:
             header = [name.strip().strip("\ufeff").lower() for name in row]
-        elif len(row) == 1 < len(header) or any(row[len(header) :]):
+            columns = [[] for _ in header]
+        elif len(row) != len(header) and (len(row) == 1 or any(row[len(header) :])):
             reason = f"{len(row)} field{'s' * (len(row) > 1)} where the header names {len(header)}"
             rejected.append(Rejected(source.file, line, reason, {"fields": row}))
+        elif damaged and _WRONG in "".join(row):
+            said = dict(zip(header, row, strict=False))
+            rejected.append(Rejected(source.file, line, "not UTF-8 text", said))
         else:  # what a short row leaves out is empty, and refused by whoever needs it
-            kept.append((row + [""] * (len(header) - len(row)))[: len(header)])
+            block.append(row if len(row) == len(header) else (row + [""] * len(header))[: len(header)])
             lines.append(line)
-    wrong = [index for index, row in enumerate(kept) if _WRONG in "".join(row)] if _WRONG in text else []
-    if wrong:
-        for index in wrong:
-            said = dict(zip(header, kept[index], strict=True))
-            rejected.append(Rejected(source.file, lines[index], "not UTF-8 text", said))
-        left = sorted(set(range(len(kept))) - set(wrong))
-        kept, lines = [kept[index] for index in left], [lines[index] for index in left]
-    columns = [[field.strip() for field in column] for column in zip(*kept, strict=True)] or [[] for _ in header]
+            if len(block) == _BLOCK:
+                _add(columns, block)
+    _add(columns, block)
     return Sheet(source=source, columns=_by_name(header, columns), rows=lines, rejected=rejected)
+
+
+_BLOCK = 4096  # rows that are held as rows: columns of text weigh less
+
+
+def _add(columns: list[list[str]], block: list[list[str]]) -> None:
+    """Append rows to columns, and empty the block."""
+    for column, fields in zip(columns, zip(*block, strict=True), strict=bool(block)):
+        column.extend(map(str.strip, fields))
+    block.clear()
 
 
 def _by_name(header: list[str], columns: list[list[str]]) -> dict[str, list[str]]:

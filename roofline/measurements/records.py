@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, overload
 
 import numpy as np
 
@@ -196,7 +196,13 @@ class Runs:
     def __dir__(self) -> list[str]:
         return [*super().__dir__(), *FIELDS]
 
-    def __getitem__(self, index: Any) -> Any:
+    @overload
+    def __getitem__(self, index: int | np.integer[Any]) -> Run: ...
+
+    @overload
+    def __getitem__(self, index: slice | Column | Sequence[int]) -> Runs: ...
+
+    def __getitem__(self, index: Any) -> Run | Runs:
         """Return a run, or the runs of a slice, a mask or an array of indices; what was rejected stays behind."""
         if isinstance(index, int | np.integer):
             values = {name: column[index] for name, column in self.columns.items()}
@@ -260,12 +266,12 @@ class Runs:
     @property
     def flagged(self) -> Runs:
         """Runs that something is wrong with, see ``flags``."""
-        return self[self.flags != ""]
+        return self.where(lambda runs: runs.flags != "")
 
     @property
     def clean(self) -> Runs:
         """Runs that nothing is known to be wrong with."""
-        return self[self.flags == ""]
+        return self.where(lambda runs: runs.flags == "")
 
     def replace(self, **columns: Any) -> Runs:
         """Return the runs with other values in some columns, checked again.
@@ -394,8 +400,8 @@ def _numbers(name: str, values: Any, faults: dict[int, str]) -> Column:
             wrong |= ~np.isnan(column) & (column != np.floor(column))
     bound = "of at least 0" if about.zero else "above 0"
     kind = "a whole number" if name in WHOLE else "a number"
-    for index in np.flatnonzero(wrong):
-        faults.setdefault(int(index), f"{name} = {column[index]:.15g} is not accepted: give {kind} {bound}")
+    for index in np.flatnonzero(wrong).tolist():
+        faults.setdefault(index, f"{name} = {column[index]:.15g} is not accepted: give {kind} {bound}")
     return column
 
 
@@ -410,13 +416,13 @@ def _check(columns: Mapping[str, Column], length: int, faults: dict[int, str]) -
             continue
         unknown = set(column.tolist()) - set(options)
         if unknown:
-            for index in np.flatnonzero(np.isin(column, list(unknown))):
+            for index in np.flatnonzero(np.isin(column, list(unknown))).tolist():
                 words = f"{name} = {column[index]!r} is not accepted: give one of {', '.join(filter(None, options))}"
-                faults.setdefault(int(index), words if column[index] else f"no {name}")
-    results = [columns[name] for name in MEASURED if name in columns]
+                faults.setdefault(index, words if column[index] else f"no {name}")
+    results = [columns[name] for name in MEASURED if name in columns and name != "spread"]
     nothing = np.all([np.isnan(column) for column in results], axis=0) if results else np.ones(length, dtype=bool)
-    for index in np.flatnonzero(nothing):
-        faults.setdefault(int(index), "nothing was measured: no rate, time or power")
+    for index in np.flatnonzero(nothing).tolist():
+        faults.setdefault(index, "nothing was measured: no rate, time or power")
 
 
 def _says_something(column: Column) -> bool:
@@ -424,7 +430,7 @@ def _says_something(column: Column) -> bool:
 
 
 def _known(value: Any) -> bool:
-    return value != "" and value == value
+    return bool(value != "" and value == value)
 
 
 def _plain(name: str, value: Any) -> Any:

@@ -320,6 +320,28 @@ def test_shipped_curves_stay_above_the_roofline(machine, framework):
         assert np.all(curves.time_s(work) >= kernels.roofline_s(work, rates))
 
 
+def test_shipped_curves_are_within_15_percent_but_those_we_know_of():
+    # measured: as written into the files, from the whole tables; docs/kernels.md says why the others are not.
+    beyond = {
+        (machine, framework, kind, precision)
+        for machine, framework in SHIPPED
+        for (kind, precision), curve in kernels.get_curves(machine, framework=framework).curves.items()
+        if kind != "all_reduce" and curve.error.median > 0.15
+    }
+    assert {found[:1] + found[2:] for found in beyond if found[1] == "vllm"} == {
+        ("gb200", "linear", "fp8-block"),
+        ("gb300", "linear", "fp8-block"),
+    }
+    others = {found[1:] for found in beyond if found[1] != "vllm"}
+    assert others == {
+        ("trtllm", "decode_attention", "bf16"),
+        ("trtllm", "decode_attention", "bf16-kv8"),
+        ("trtllm", "prefill_attention", "fp8"),
+        ("sglang", "prefill_attention", "bf16-kv8"),
+        ("sglang", "prefill_attention", "fp8"),
+    }
+
+
 def test_the_shape_that_the_table_of_h100_is_known_for():
     # measured: BF16 products reach 0.74 to 0.82 of the matrix peak and those bound by memory 0.75 to 0.81 and more;
     # a kernel takes about 3 µs; decode attention 5 % of the bandwidth at 1 to 10 MB of cache, 90 % above 1 GB.
@@ -483,11 +505,14 @@ def test_the_tables_are_found_without_importing_the_package():
 @pytest.mark.parametrize("machine", ["a100-sxm-80gb", "h100-sxm", "h200-sxm", "b200", "l40s"])
 @pytest.mark.parametrize("kind", ["linear", "prefill_attention", "decode_attention"])
 def test_kernels_left_out_are_predicted_within_15_percent(machine, kind):
-    # measured: median over whole layers and whole sizes that the fits had not seen, on a sample of the table.
+    # measured: median over whole layers and whole sizes that the fits had not seen. A sample of the table, but the
+    # whole of the one that is on the limit: 14.6 to 15.1 %, by how its groups are dealt into folds.
     rates = rl.Machine.of(hs.get(machine))
     for precision, table in kernels.read(machine, kind).items():
-        curve = kernels.left_out(table.some(6000), rates, most=1000)
-        assert curve.error.median <= 0.155, precision  # 0.15 on the whole table; a sample scatters
+        on_the_limit = (machine, kind, precision) == ("l40s", "linear", "fp8")
+        sample, most = (table, 3000) if on_the_limit else (table.some(6000), 1000)
+        curve = kernels.left_out(sample, rates, most=most)
+        assert curve.error.median <= 0.15, precision
 
 
 @needs_tables

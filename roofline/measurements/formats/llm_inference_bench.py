@@ -60,6 +60,9 @@ def runs(document: Sheet) -> Runs:
     first_only = ~np.isnan(first_token)
     chunked = framework == "llama.cpp"
     variant = np.where(chunked, [f"prompt batch {size:g}" for size in batch], "").astype(object)
+    words = np.array(sheet.text("kv_cache_dtype"), dtype=object)
+    eight = np.array(["kv cache" in text.lower() for text in words], dtype=bool)
+    variant = np.where(eight, words, variant)  # a cache of int8 and one of fp8 are one policy, and two kernels
     tensor, pipeline, expert, data, odd = _layout(sheet.text("parallelism type"), devices)
     sheet.refuse(odd, "parallelism type is none that we know")
     alike = (llm == "mixtral-8x7b") & np.isin(framework, _ALIKE)

@@ -39,10 +39,9 @@ def runs(document: Sheet) -> Runs:
     sheet = document
     accelerator, accelerator_open = sheet.mapped("hw", sheet.source.accelerator, "accelerator")
     precision, _ = sheet.mapped("dtype", sheet.source.precision, "precision")
-    shapes = np.full((3, len(sheet)), np.nan)
-    for index, text in enumerate(sheet.text("best_shape_mxnxk")):
-        if re.fullmatch(r"[0-9]{1,12}(x[0-9]{1,12}){2}", text):
-            shapes[:, index] = [float(size) for size in text.split("x")]
+    texts = sheet.text("best_shape_mxnxk")
+    found = {text: _shape(text) for text in set(texts)}
+    shapes = np.array([found[text] for text in texts]).reshape(-1, 3).T
     sheet.refuse(np.isnan(shapes[0]), "best_shape_mxnxk is no shape such as 4096x4096x4096")
     columns = {
         "accelerator": accelerator,
@@ -57,3 +56,9 @@ def runs(document: Sheet) -> Runs:
         "source": list(sheet.text("source")),
     }
     return sheet.runs(columns, inferred={"accelerator": accelerator_open, "framework": True})
+
+
+def _shape(text: str) -> list[float]:
+    if re.fullmatch(r"[0-9]{1,12}(x[0-9]{1,12}){2}", text):
+        return [float(size) for size in text.split("x")]
+    return [np.nan] * 3

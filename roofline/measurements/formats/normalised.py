@@ -10,6 +10,8 @@ source: "NVIDIA/TensorRT-LLM … (v0.6.1; L40S v0.5)", "SynapseAI 1.18.0".
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Iterable
+from typing import Any
 
 import numpy as np
 
@@ -49,15 +51,15 @@ def runs(document: Sheet) -> Runs:
     accelerator, accelerator_open = sheet.mapped("hw", sheet.source.accelerator, "accelerator")
     llm, llm_open = sheet.mapped("model", sheet.source.llm, "llm")
     precision, precision_open = sheet.mapped("precision", sheet.source.precision, "precision")
-    modes = [re.fullmatch(r"(\w+)(?:\((.*)\))?", mode) for mode in sheet.text("phase_or_mode")]
-    phase = np.array([_PHASES.get(mode[1], "") if mode else "" for mode in modes], dtype=object)
+    modes = _each(_mode, sheet.text("phase_or_mode"))
+    phase = np.array([mode for mode, _ in modes], dtype=object)
     sheet.refuse(phase == "", "phase_or_mode is none that we know")
     kind = np.array([text.lower() for text in sheet.text("throughput_kind")], dtype=object)
     rate = sheet.numbers("throughput_tok_s", needed=False)
     known = np.isin(kind, ("output", "total"))
     sheet.refuse(~np.isnan(rate) & ~known, "throughput_kind leaves open which tokens of how many devices it counts")
     devices = sheet.numbers("num_devices")
-    software = [_software(source, hw) for source, hw in zip(sheet.text("source"), sheet.text("hw"), strict=True)]
+    software = _each(_software, zip(sheet.text("source"), sheet.text("hw"), strict=True))
     steady = phase == "decode"
     watts = sheet.numbers("power_w", needed=False)
     prompt = sheet.numbers("input_len", needed=False)
@@ -76,7 +78,7 @@ def runs(document: Sheet) -> Runs:
         "batch": sheet.numbers("batch"),
         "prompt_tokens": prompt,
         "output_tokens": sheet.numbers("output_len"),
-        "variant": [(mode[2] or "") if mode else "" for mode in modes],
+        "variant": [task for _, task in modes],
         "output_tokens_per_s": np.where(kind == "output", rate, np.nan),
         "tokens_per_s": np.where(kind == "total", rate, np.nan),
         "latency_s": np.where((phase == "prefill") & np.isnan(latency), first, latency),
@@ -98,19 +100,46 @@ def runs(document: Sheet) -> Runs:
 def _layouts(sheet: Sheet, devices: np.ndarray, steady: np.ndarray) -> dict[str, np.ndarray]:
     """Return what the notes say of steady states; a vendor's table divides every layer."""
     sizes = {name: np.full(len(sheet), np.nan) for name in ("tensor_parallel", "expert_parallel", "data_parallel")}
-    for index, notes in enumerate(sheet.text("notes")):
-        if not steady[index]:
-            sizes["tensor_parallel"][index] = devices[index]
+    sizes["tensor_parallel"][~steady] = devices[~steady]
+    if not steady.any():
+        return sizes
+    layouts = _each(_layout, zip(sheet.text("notes"), devices.tolist(), strict=True))
+    for index in np.flatnonzero(steady):
+        found = layouts[index]
+        if isinstance(found, str):
+            sheet.faults.setdefault(int(index), found)
             continue
-        said = re.search(r"TP=(\d+) EP=(\d+) DP=(\d+)", notes)
-        if said is None:
-            continue
-        try:
-            for name, size in ml_energy.layout(devices[index], *map(float, said.groups())).items():
-                sizes[name][index] = np.nan if size is None else size
-        except RefusedRowError as refused:
-            sheet.faults.setdefault(index, str(refused))
+        for name, size in found.items():
+            sizes[name][index] = np.nan if size is None else size
     return sizes
+
+
+def _layout(notes: str, devices: float) -> dict[str, float | None] | str:
+    """Return the sizes that notes give, or why they cannot be right."""
+    said = re.search(r"TP=(\d{1,9}) EP=(\d{1,9}) DP=(\d{1,9})", notes)
+    if said is None:
+        return {}
+    try:
+        return ml_energy.layout(devices, *map(float, said.groups()))
+    except RefusedRowError as refused:
+        return str(refused)
+
+
+def _each(of: Callable[..., Any], values: Iterable[Any]) -> list[Any]:
+    """Apply a function to texts, or to tuples of them, once for each that differs."""
+    found: dict[Any, Any] = {}
+    results = []
+    for value in values:
+        if value not in found:
+            found[value] = of(*value) if isinstance(value, tuple) else of(value)
+        results.append(found[value])
+    return results
+
+
+def _mode(mode: str) -> tuple[str, str]:
+    """Return the phase, empty if unknown, and the task."""
+    words = re.fullmatch(r"(\w+)(?:\((.*)\))?", mode)
+    return (_PHASES.get(words[1], ""), words[2] or "") if words else ("", "")
 
 
 def _software(source: str, hw: str) -> tuple[str, str]:

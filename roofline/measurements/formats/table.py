@@ -84,7 +84,7 @@ def mapped(sheet: Sheet, columns: Mapping[str, str]) -> Runs:
     marks = made.pop("inferred", None)
     inferred = {}
     if marks is not None:
-        for field in {word for mark in marks for word in mark.split()}:
+        for field in dict.fromkeys(word for mark in marks for word in mark.split()):
             inferred[field] = np.array([field in mark.split() for mark in marks])
     return sheet.runs(made, inferred=inferred)
 

@@ -1,0 +1,44 @@
+"""What is known of software beforehand, from its own sources: which kernels it runs where."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from hardware_specs import number_format
+
+if TYPE_CHECKING:
+    from hardware_specs import Accelerator
+    from roofline.llm import LLM
+
+WHOLE_HEADS = 512
+"""Sequences times heads of a device from which vLLM's paged attention no longer splits contexts: blocks enough."""
+
+
+def is_narrow(format_name: str) -> bool:
+    """Whether a number format has fewer than 16 bits.
+
+    Parameters
+    ----------
+    format_name : str
+        Such as ``"fp8"``.
+    """
+    return number_format(format_name).bits < 16
+
+
+def is_paged(framework: str, device: Accelerator, llm: LLM) -> bool:
+    """Whether decode attention runs in vLLM's own paged kernels, not in FlashAttention's.
+
+    So it is on AMD's machines; and elsewhere for models with windows, as long as FlashAttention had none: of the runs
+    that we have, those on the H100 show it, those on the A100 and the GH200, of other versions, do not.
+
+    Parameters
+    ----------
+    framework : str
+        The serving software.
+    device : Accelerator
+        The machine.
+    llm : LLM
+        The model.
+    """
+    windowed = any(group.window for group in llm.layer_groups)
+    return framework == "vLLM" and (device.vendor == "AMD" or (device.key == "h100-sxm" and windowed))

@@ -1,0 +1,104 @@
+"""How far a calibration may be off for a model that it has not seen, from the models that were held out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from roofline.spread import Spread
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from roofline.calibration.study import Studied
+
+    Column = NDArray[Any]
+
+POOLED = Spread(scale=0.035, freedom=2.5)
+"""Spread over all machines and frameworks of LLM-Inference-Bench, of models that were held out (docs/accuracy.md)."""
+
+_LIKE_RUNS = 10
+"""How many runs the pooled spread counts for, beside a pair's own."""
+
+_LEAST = 0.01
+"""No spread is below that of a run that is repeated."""
+
+
+def spread_of(off: Column, pooled: Spread = POOLED) -> Spread:
+    """Return the spread of a pair from its errors on what was held out, drawn towards that of all pairs.
+
+    Parameters
+    ----------
+    off : array
+        Logarithms of predicted over measured; NaN where nothing was left to predict from.
+    pooled : Spread
+        Of all pairs.
+
+    Returns
+    -------
+    Spread
+
+    Examples
+    --------
+    >>> spread_of(np.array([0.02, -0.03, 0.01])).scale < POOLED.scale
+    True
+    """
+    errors = off[~np.isnan(off)]
+    if errors.size < 2:
+        return pooled
+    found = Spread.fit(errors, least=_LEAST)
+    n = errors.size
+    share = n / (n + _LIKE_RUNS)
+    scale = np.exp(share * np.log(found.scale) + (1 - share) * np.log(pooled.scale))
+    freedom = 1 / (share / found.freedom + (1 - share) / pooled.freedom)
+    return Spread(max(float(scale), _LEAST), float(freedom))
+
+
+def pooled_spread(studied: Iterable[Studied]) -> Spread:
+    """Return the spread over all pairs, of models that were held out.
+
+    Parameters
+    ----------
+    studied : iterable of Studied
+        What was calibrated.
+    """
+    off = np.concatenate([one.held_out["llm"] for one in studied])
+    return Spread.fit(off[~np.isnan(off)])
+
+
+def coverage(studied: Iterable[Studied], level: float = 0.9) -> list[tuple[Studied, float, int]]:
+    """Share of held-out runs that lie within their intervals, pair by pair.
+
+    The interval of a model comes from the other models of its pair alone, and from the other pairs: neither its own
+    runs nor its own errors are in it.
+
+    Parameters
+    ----------
+    studied : iterable of Studied
+        What was calibrated.
+    level : float
+        Share that should be within.
+
+    Returns
+    -------
+    list of tuple
+        Pair, share within, and number of runs.
+    """
+    studied = list(studied)
+    found = []
+    for one in studied:
+        off = one.held_out["llm"]
+        pooled = pooled_spread([other for other in studied if other.pair != one.pair] or studied)
+        inside: list[Column] = []
+        for llm in dict.fromkeys(one.runs.llm.tolist()):
+            out = (one.runs.llm == llm) & ~np.isnan(off)
+            if not out.any():
+                continue
+            spread = spread_of(off[(one.runs.llm != llm)], pooled)
+            inside.append(np.abs(off[out]) <= float(spread.quantile((1 + level) / 2)))
+        if inside:
+            every = np.concatenate(inside)
+            found.append((one, float(every.mean()), every.size))
+    return found
