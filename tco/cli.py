@@ -17,7 +17,7 @@ import roofline as rl
 import tco
 from hardware_specs import Accelerator
 from roofline import LLM, PhaseEstimate
-from tco import report
+from tco import forecast, report
 
 
 class _Help(argparse.RawDescriptionHelpFormatter):
@@ -108,7 +108,8 @@ def _add_compare(commands: Any) -> None:
         help="the main job: two accelerators at equal traffic, with the verdict and the heatmap",
         formatter_class=_Help,
         description="Compare the TCO of two accelerators at equal traffic (Kim et al., Eq. 1-4).\n\n"
-        "Throughput is the ideal roofline of the phase, an upper bound. Server prices and powers are published, or\n"
+        "Throughput is the roofline of the phase, with the losses that were measured where both machines are\n"
+        "calibrated, and else ideal, an upper bound. Server prices and powers are published, or\n"
         "derived from the chips by a sourced rule; the facility has public defaults. All are listed with their origin.",
         epilog="""Your own costs go into a TOML file (--costs mine.toml):
 
@@ -131,6 +132,13 @@ Examples
     command.add_argument("a", help="candidate: an accelerator or a server of `tco hardware`")
     command.add_argument("b", help="reference: ratios are A over B")
     _add_workload(command, precision="fp8")
+    command.add_argument(
+        "--framework", metavar="NAME", help="whose calibration counts, such as vLLM; also two, as A,B (the best known)"
+    )
+    command.add_argument(
+        "--runs", metavar="FILE", action="append", default=[], help="measured runs of yours, to calibrate on (repeat)"
+    )
+    command.add_argument("--ideal", action="store_true", help="ideal rooflines, without a calibration")
     command.add_argument("--costs", metavar="FILE", help="your own costs, TOML or JSON (see below)")
     command.add_argument("--out", metavar="FILE", help="where the heatmap goes: .png, .svg or .pdf (tco-A-vs-B.png)")
     command.add_argument("--json", action="store_true", help="print JSON and nothing else")
@@ -166,9 +174,26 @@ def _compare(options: argparse.Namespace) -> str:
     precisions = options.precision.split(",")
     if len(precisions) > 2:
         raise ValueError(f"precision = {options.precision!r} is not accepted: give one name, or two as A,B")
+    servers = [costs.server(name) for name in (options.a, options.b)]
+    devices = [hs.get(server.accelerator) for server in servers]
+    of_a, of_b = (precisions * 2)[:2]
+    chosen = forecast.Chosen(None, None)
+    if options.ideal and (options.runs or options.framework):
+        raise ValueError("--ideal takes neither --runs nor --framework: an ideal roofline knows no losses")
+    if not options.ideal:
+        chosen = forecast.choose(
+            (devices[0], devices[1]),
+            (of_a, of_b),
+            frameworks=options.framework.split(",") if options.framework else (),
+            runs=options.runs,
+        )
     sides = [
-        _deployment(name, llm, precision, costs, options)
-        for name, precision in zip((options.a, options.b), (precisions * 2)[:2], strict=True)
+        tco.Deployment(
+            server=server,
+            facility=costs.facility,
+            throughput=_phase(llm, device, precision, options, calibration=calibration),
+        )
+        for server, device, precision, calibration in zip(servers, devices, (of_a, of_b), chosen[:2], strict=True)
     ]
     result = tco.compare(*sides)
     names = _distinct_names(*sides)
@@ -184,19 +209,21 @@ def _compare(options: argparse.Namespace) -> str:
         picture = None
     if options.json:
         return json.dumps(_comparison_json(result, picture, reveal=options.reveal), indent=2)
-    text = report.comparison(result, names=names, reveal=options.reveal)
+    text = report.comparison(result, names=names, reveal=options.reveal, note=chosen.note)
     return f"{text}\n\nHeatmap: {picture}" if picture else text
 
 
-def _deployment(name: str, llm: LLM, precision: str, costs: tco.Costs, options: argparse.Namespace) -> tco.Deployment:
-    server = costs.server(name)
-    estimate = _phase(llm, hs.get(server.accelerator), precision, options)
-    return tco.Deployment(server=server, facility=costs.facility, throughput=estimate)
-
-
-def _phase(llm: LLM, accelerator: Accelerator, precision: str, options: argparse.Namespace) -> PhaseEstimate:
+def _phase(
+    llm: LLM,
+    accelerator: Accelerator,
+    precision: str,
+    options: argparse.Namespace,
+    *,
+    calibration: rl.Calibration | None = None,
+) -> PhaseEstimate:
     batch = options.batch if options.batch is not None else (1 if options.phase == "prefill" else 64)
-    shared = {
+    shared: dict[str, Any] = {
+        "calibration": calibration,
         "tensor_parallel": options.tp,
         "pipeline_parallel": options.pp,
         "expert_parallel": options.ep,
@@ -272,6 +299,10 @@ def _comparison_json(result: tco.Comparison, picture: Path | None, *, reveal: bo
         "break_even_server_cost": result.break_even_server_cost,
         "break_even_infrastructure_cost": result.break_even_infrastructure_cost,
     }
+    if result.probability_a is not None:
+        for name in ("r_th", "ratio"):
+            low, high, _ = result.interval(0.9, of=name)
+            ratios |= {f"{name}_low": float(low), f"{name}_high": float(high)}
     if hidden:  # sixteen digits of a ratio to a public price would be the private price
         ratios = {name: None if value is None else float(f"{value:.3g}") for name, value in ratios.items()}
     data: dict[str, Any] = {
@@ -280,6 +311,8 @@ def _comparison_json(result: tco.Comparison, picture: Path | None, *, reveal: bo
         "workload": report.workload(result),
         "kind": result.a.throughput.kind,
         **ratios,
+        "probability_a_cheaper": result.probability_a,
+        "verdict": result.verdict(),
         "not_even_free": bool(result.not_even_free),
         "assumptions": [report.assumption_json(item, reveal=reveal) for item in result.assumptions],
         "cautions": report.cautions(result, reveal=reveal),

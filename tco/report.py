@@ -48,7 +48,7 @@ def table(rows: Iterable[Sequence[str]], *, header: Sequence[str], left: int = 1
     )
 
 
-def comparison(result: Comparison, *, names: tuple[str, str], reveal: bool = False) -> str:
+def comparison(result: Comparison, *, names: tuple[str, str], reveal: bool = False, note: str = "") -> str:
     """Say which of two deployments is cheaper, by how much, why, what would change it, and where the inputs come from.
 
     Parameters
@@ -59,11 +59,13 @@ def comparison(result: Comparison, *, names: tuple[str, str], reveal: bool = Fal
         What to call A and B.
     reveal : bool
         Show private costs.
+    note : str
+        Why throughputs are ideal, where they are.
     """
     a, b = names
     sections = [
         f"{a} against {b}: {workload(result)}",
-        _verdict(result, a, b),
+        _verdict(result, a, b, note),
         "Ratios, " + f"{a} / {b}\n" + _indent(_ratios(result, b)),
         "Why\n" + _indent(_why(result, a, b)),
         "What would change it, each alone\n" + _indent(_changes(result, a, b)),
@@ -122,9 +124,13 @@ def cautions(result: Comparison, *, reveal: bool = False) -> list[str]:
     rates = [getattr(side.throughput, "requests_per_s", None) for side in (result.a, result.b)]
     if hasattr(result.a.throughput, "scheduler") and rates[0] != rates[1]:
         notes.append(f"the streams are of unlike rates, {rates[0]:g} and {rates[1]:g} requests/s a replica")
-    modelled = [is_modelled(side.throughput) for side in (result.a, result.b)]
-    if any(modelled) and not all(modelled):
-        notes.append("one throughput is modelled and one a plain number: make sure that both count the same tokens")
+    given = [kind == "given" for kind in result.kinds]
+    if any(given) and not all(given):
+        notes.append("one throughput is a plain number: make sure that both count the same tokens, of a whole server")
+    for side, other in ((result.a, result.b), (result.b, result.a)):
+        kind, against = (getattr(one.throughput, "kind", "given") for one in (side, other))
+        if kind == "ideal roofline" and against != "ideal roofline":
+            notes.append(f"the throughput of {side.server.key} is an upper bound, the other is {against}: that favours it")
     for side in (result.a, result.b):
         if isinstance(side.throughput, PhaseEstimate):
             notes.extend(side.throughput.warnings)
@@ -165,7 +171,7 @@ def workload(result: Comparison) -> str:
     return words
 
 
-def _verdict(result: Comparison, a: str, b: str) -> str:
+def _verdict(result: Comparison, a: str, b: str, note: str) -> str:
     ratio = float(result.ratio)
     below = f"TCO ratio {a} / {b} = {ratio:.3f}; below 1, {a} is cheaper"
     if abs(ratio - 1) < _LEVEL:
@@ -173,12 +179,45 @@ def _verdict(result: Comparison, a: str, b: str) -> str:
     else:
         cheaper, dearer, saved = (a, b, 1 - ratio) if ratio < 1 else (b, a, 1 - 1 / ratio)
         verdict = f"{cheaper} is cheaper: a {_token(result)} costs {saved:.1%} less than on {dearer} ({below})."
-    if any(is_modelled(side.throughput) for side in (result.a, result.b)):
+    if "ideal roofline" in result.kinds:
+        reason = f" ({note})" if note else ""
         verdict += (
-            " Throughputs are ideal rooflines: upper bounds, from which a machine with immature software falls further "
-            "than its rival."
+            f" Throughputs are ideal rooflines{reason}: upper bounds, from which a machine with immature software falls "
+            "further than its rival."
         )
-    return textwrap.fill(verdict, WIDTH)
+    return "\n".join([textwrap.fill(verdict, WIDTH), *_certainty(result, a, b)])
+
+
+def _certainty(result: Comparison, a: str, b: str) -> list[str]:
+    """Say how sure the verdict is, and what the throughputs rest on."""
+    probability = result.probability_a
+    if probability is None:
+        return []
+    low, high, level = result.interval(0.9)
+    likely = float(probability)
+    called = {"A": f"{a}", "B": f"{b}"}.get(result.verdict(), "too close to call")
+    sure = f"{a} is cheaper with a probability of {_percent(likely)}: {called}"
+    if called in (a, b):
+        sure = f"{called} is cheaper with a probability of {_percent(max(likely, 1 - likely))}"
+    lines = [f"{sure}. The ratio is {float(low):.3f} to {float(high):.3f} ({level:.0%} interval, throughputs alone)."]
+    for name, side in ((a, result.a), (b, result.b)):
+        calibration = getattr(side.throughput, "calibration", None)
+        if calibration is not None:
+            lines.append(f"Throughput of {name}: {calibration.provenance}; {_off(calibration, side.throughput.devices)}.")
+        elif getattr(side.throughput, "kind", "") == "measured":
+            lines.append(f"Throughput of {name}: measured, {side.throughput.source}.")
+    return [textwrap.fill(line, WIDTH) for line in lines]
+
+
+def _off(calibration: Any, devices: int) -> str:
+    error = calibration.losses_on(devices).error
+    if error.leave_one_model_out is None:
+        return f"{error.fit:.1%} off on these runs"
+    return f"{error.leave_one_model_out:.1%} off on models that were held out"
+
+
+def _percent(share: float) -> str:
+    return "over 99 %" if share > 0.99 else "below 1 %" if share < 0.01 else f"{share:.0%}"
 
 
 def _token(result: Comparison) -> str:
@@ -261,7 +300,7 @@ def _with_remarks(rows: list[list[str]], *, header: Sequence[str]) -> str:
 
 
 def _costs(result: Comparison, a: str, b: str) -> str:
-    at_least = ", at least" if isinstance(result.a.throughput, PhaseEstimate) else ""
+    at_least = ", at least" if "ideal roofline" in result.kinds else ""
     rows = [[part, *(f"{side.breakdown[part]:,.0f}" for side in (result.a, result.b))] for part in result.a.breakdown]
     rows.append(["total", *(f"{side.usd_per_year:,.0f}" for side in (result.a, result.b))])
     rows.append(
@@ -309,7 +348,7 @@ def estimate(result: PhaseEstimate) -> str:
     fits = f"fits in {available}" if bool(result.fits) else f"does NOT fit in {available}"
     return "\n\n".join(
         [
-            f"{result.workload}, on {result.devices} × {result.machine.name} ({result.kind}, an upper bound)",
+            f"{result.workload}, on {result.devices} × {result.machine.name} ({result.kind}{_bound(result)})",
             f"{total * 1e3:,.3f} ms, {float(result.tokens_per_s):,.0f} {unit}/s, {float(result.tflops):,.1f} TFLOPS, "
             f"MFU {float(result.mfu):.1%}, {float(result.intensity):,.1f} FLOP/byte, {result.bound} bound\n"
             f"weights and KV cache take {float(result.memory_bytes) / 1e9:,.1f} GB on each device: {fits}",
@@ -321,6 +360,10 @@ def estimate(result: PhaseEstimate) -> str:
             *(["Mind\n" + "\n".join(f"  - {warning}" for warning in result.warnings)] if result.warnings else []),
         ]
     )
+
+
+def _bound(result: PhaseEstimate) -> str:
+    return ", an upper bound" if result.kind == "ideal roofline" else ""
 
 
 def surface(result: Surface) -> str:

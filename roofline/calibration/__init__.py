@@ -16,6 +16,7 @@ from roofline.calibration.catalog import (
     save_calibrations,
 )
 from roofline.calibration.constants import CONSTANTS, Constant
+from roofline.calibration.prediction import efficiency, predict
 from roofline.calibration.record import Calibration, Errors, Losses
 from roofline.calibration.study import Studied, study
 
@@ -29,8 +30,10 @@ __all__ = [
     "calibrate",
     "calibration_names",
     "calibrations",
+    "efficiency",
     "get_calibration",
     "load_calibrations",
+    "predict",
     "save_calibrations",
     "study",
 ]

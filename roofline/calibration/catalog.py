@@ -37,15 +37,15 @@ def calibrations() -> tuple[Calibration, ...]:
     return tuple(one for file in found for one in _parse(file.read_text(encoding="utf-8"), file.name))
 
 
-def calibration_names() -> tuple[tuple[str, str], ...]:
-    """Return accelerator and framework of each calibration that comes with the library.
+def calibration_names() -> tuple[tuple[str, str, str], ...]:
+    """Return accelerator, framework and version of each calibration that comes with the library.
 
     Examples
     --------
-    >>> ("gaudi-2", "DeepSpeed") in calibration_names()
+    >>> ("gaudi-2", "DeepSpeed", "") in calibration_names()
     True
     """
-    return tuple((one.accelerator, one.framework) for one in calibrations())
+    return tuple((one.accelerator, one.framework, one.version) for one in calibrations())
 
 
 def get_calibration(accelerator: str, framework: str | None = None, *, precision: str | None = None) -> Calibration:
@@ -56,8 +56,8 @@ def get_calibration(accelerator: str, framework: str | None = None, *, precision
     accelerator : str
         Key or alias.
     framework : str, optional
-        Software; case does not matter. If not given, of those that were measured in `precision` the one with the
-        smallest error on models held out.
+        Software, with or without its version; case does not matter. Of several that it may mean, those that were
+        measured in `precision` come first, and of these the one with the smallest error on models held out.
     precision : str, optional
         Precision policy that it should have been measured in, as far as there is one.
 
@@ -84,12 +84,13 @@ def get_calibration(accelerator: str, framework: str | None = None, *, precision
             f"no calibration of {accelerator!r}{did_you_mean(str(key), known)}: there are {', '.join(known)}"
         )
     if framework is not None:
-        wanted = names.framework(framework).lower()
-        found = [one for one in of_machine if one.framework.lower() == wanted]
+        wanted = (framework.lower(), names.framework(framework).lower())
+        found = [one for one in of_machine if one.software.lower() in wanted or one.framework.lower() in wanted]
         if not found:
-            there = ", ".join(one.framework for one in of_machine)
+            there = ", ".join(one.software for one in of_machine)
             raise UnknownNameError(f"no calibration of {key} with {framework!r}: there are {there}")
-        return found[0]
+        exact = [one for one in found if one.software.lower() in wanted]
+        of_machine = exact if precision is None and exact else found
 
     def rank(one: Calibration) -> tuple[bool, float]:
         error = one.error.leave_one_model_out
@@ -151,9 +152,10 @@ def save_calibrations(calibrations: Iterable[Calibration], path: str | os.PathLi
 
 def _toml(one: Calibration) -> str:
     lines = [
-        f"[{_slug(one.accelerator)}.{_slug(one.framework)}]",
+        f"[{_slug(one.accelerator)}.{_slug(one.software)}]",
         f"accelerator = {json.dumps(one.accelerator)}",
         f"framework = {json.dumps(one.framework, ensure_ascii=False)}",
+        f"version = {json.dumps(one.version, ensure_ascii=False)}",
         f"date = {json.dumps(one.date)}",
         f"sources = {json.dumps(list(one.sources), ensure_ascii=False)}",
         *(f"within.{name} = {_value(list(value))}" for name, value in one.within.items()),
@@ -161,7 +163,7 @@ def _toml(one: Calibration) -> str:
     for title, losses in (("one", one.one), ("several", one.several)):
         if losses is None:
             continue
-        head = f"[{_slug(one.accelerator)}.{_slug(one.framework)}.{title}"
+        head = f"[{_slug(one.accelerator)}.{_slug(one.software)}.{title}"
         error = losses.error
         lines += [
             "",
@@ -224,6 +226,7 @@ def _calibration(table: Mapping[str, Any]) -> Calibration:
     return Calibration(
         accelerator=table["accelerator"],
         framework=table["framework"],
+        version=table.get("version", ""),
         one=_losses(table["one"]),
         several=_losses(table["several"]) if "several" in table else None,
         within={name: tuple(value) for name, value in table.get("within", {}).items()},

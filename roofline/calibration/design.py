@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, fields
-from typing import TYPE_CHECKING, Any
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -25,6 +26,10 @@ if TYPE_CHECKING:
 
     Column = NDArray[Any]
 
+_LINEAR, _EXPERTS, _HEAD, _ATTENTION, _ELEMENTWISE, _COLLECTIVE = (
+    KINDS.index(kind) for kind in ("linear", "experts", "head", "attention", "elementwise", "collective")
+)
+_PRODUCTS, _REST = (_LINEAR, _EXPERTS, _HEAD), (_ELEMENTWISE, _COLLECTIVE)
 _TIMES = ("matrix", "vector", "special", "memory", "on_chip", "link", "latency")
 
 
@@ -82,6 +87,42 @@ class Design:
     def __len__(self) -> int:
         return len(self.measured_s)
 
+    @cached_property
+    def products(self) -> Part:
+        """Linear layers, experts and LM head."""
+        return self._part(np.isin(self.kind, _PRODUCTS))
+
+    @cached_property
+    def attention(self) -> tuple[Part, Part]:
+        """Attention of prefill, and of decode."""
+        found = self.kind == _ATTENTION
+        return self._part(found & ~self.decode[:, None]), self._part(found & self.decode[:, None])
+
+    @cached_property
+    def rest(self) -> Part:
+        """Element-wise work and exchanges of messages."""
+        return self._part(np.isin(self.kind, _REST))
+
+    @cached_property
+    def latency_s(self) -> Column:
+        """Latency of all messages of a pass [s]."""
+        return self.latency.sum(axis=1)
+
+    def _part(self, chosen: Column) -> Part:
+        index = np.nonzero(chosen)[0]
+        fixed = [getattr(self, name)[chosen] for name in ("vector", "special", "on_chip")]
+        kind = self.kind[chosen]
+        return Part(
+            index,
+            *(getattr(self, name)[chosen] for name in ("matrix", "memory", "again", "walked", "link")),
+            started=np.where(kind == _COLLECTIVE, self.launches[chosen], 0.0) * self.several[index],
+            largest=np.maximum.reduce(fixed),
+            third=sum(time**3 for time in fixed),
+            fourth=sum(time**4 for time in fixed),
+            experts=kind == _EXPERTS,
+            layer=np.isin(kind, (_LINEAR, _EXPERTS)),
+        )
+
     def of(self, rows: Column) -> Design:
         """Return the design of some of the runs.
 
@@ -97,6 +138,35 @@ class Design:
         parts = {each.name: getattr(self, each.name) for each in fields(self)}
         chosen = {name: part[kept] for name, part in parts.items() if name not in ("measured_s", "run")}
         return Design(measured_s=self.measured_s[index], run=new[self.run[kept]], **chosen)
+
+
+class Part(NamedTuple):
+    """Operations of some kinds, one after the other.
+
+    Attributes
+    ----------
+    index : array
+        Pass of each.
+    matrix, memory, again, walked, link, started : array
+        As in :class:`Design`; `started` are the starts of exchanges.
+    largest, third, fourth : array
+        Of the ceilings that no constant changes, the largest, and the sums of their third and fourth powers.
+    experts, layer : array
+        Whether it is of experts, and whether it is of a layer's weights.
+    """
+
+    index: Column
+    matrix: Column
+    memory: Column
+    again: Column
+    walked: Column
+    link: Column
+    started: Column
+    largest: Column
+    third: Column
+    fourth: Column
+    experts: Column
+    layer: Column
 
 
 @dataclass

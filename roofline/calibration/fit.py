@@ -74,7 +74,7 @@ def fit(design: Design, names: Iterable[str], prior: Prior, *, start: Mapping[st
     prior : Prior
         What is likely.
     start : mapping of str to float, optional
-        Where to begin.
+        Where to begin, beside what is likely; without it, in several valleys.
 
     Returns
     -------
@@ -96,17 +96,19 @@ def fit(design: Design, names: Iterable[str], prior: Prior, *, start: Mapping[st
         bent = np.sign(off) * np.sqrt(2 * (np.sqrt(1 + off**2) - 1))  # linear beyond the noise: wrong rows pull little
         return np.concatenate([bent, (at - likely) / widths])
 
-    begin = likely if start is None else np.log([start[name] for name in names])
-    begin = np.clip(begin, low + 1e-6, high - 1e-6)
-    starts = [begin]
-    for valley in _VALLEYS:
-        other = begin.copy()
-        for name, value in valley.items():
-            if name in names:
-                other[names.index(name)] = np.log(value)
-        starts.append(other)
+    starts = [likely.copy()]
+    if start is not None:
+        starts.append(np.log([start[name] for name in names]))
+    else:
+        for valley in _VALLEYS:
+            other = likely.copy()
+            for name, value in valley.items():
+                if name in names:
+                    other[names.index(name)] = np.log(value)
+            starts.append(other)
+    begins = [np.clip(at, low + 1e-6, high - 1e-6) for at in starts]
     found = min(
-        (least_squares(residuals, at, bounds=(low, high), max_nfev=60) for at in starts), key=lambda end: end.cost
+        (least_squares(residuals, at, bounds=(low, high), max_nfev=60) for at in begins), key=lambda end: end.cost
     )
     information = (found.jac[: len(design)] ** 2).sum(axis=0)
     weights = information / (information + widths**-2)

@@ -31,15 +31,16 @@ class Pair:
 
     Attributes
     ----------
-    accelerator, framework : str
-        Key of the catalogue, and name.
+    accelerator, framework, version : str
+        Key of the catalogue, name, and version where the runs name it.
     """
 
     accelerator: str
     framework: str
+    version: str = ""
 
     def __str__(self) -> str:
-        return f"{self.accelerator}, {self.framework}"
+        return f"{self.accelerator}, {self.framework} {self.version}".rstrip()
 
 
 def likely(pair: Pair, fits: Mapping[Pair, Fit], names: Iterable[str]) -> Prior:

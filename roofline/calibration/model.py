@@ -13,7 +13,6 @@ import numpy as np
 
 from roofline._arrays import Array
 from roofline.calibration.software import WHOLE_HEADS, is_narrow
-from roofline.operations import KINDS
 
 if TYPE_CHECKING:
     from roofline.calibration.design import Design
@@ -24,11 +23,6 @@ LINEAR_SHARPNESS = 4.0
 
 ATTENTION_SHARPNESS = 3.0
 """How sharply decode attention turns from the walk of a block to bandwidth."""
-
-_LINEAR, _EXPERTS, _ATTENTION, _HEAD, _COLLECTIVE = (
-    KINDS.index(kind) for kind in ("linear", "experts", "attention", "head", "collective")
-)
-
 
 def losses(
     constants: Mapping[str, float],
@@ -124,53 +118,50 @@ def predicted_s(design: Design, constants: Mapping[str, float]) -> Array:
         One per run.
     """
     d, of = design, constants.__getitem__
-    decode, single = d.decode[:, None], (d.single & d.decode)[:, None]
-    attention = d.kind == _ATTENTION
-    matrix = np.where(decode, min(1.0, of("matrix") * of("matrix_decode")), of("matrix"))
-    matrix = np.where(attention, np.where(decode, 1.0, of("attention")), matrix)
-    one = min(1.0, of("memory") * of("memory_single"))
-    experts = d.kind == _EXPERTS
-    layers = (d.kind == _LINEAR) | experts
-    products = layers | (d.kind == _HEAD)
-    memory = np.where(single & products, one, of("memory"))
-    if d.narrow_memory.any():
-        memory = np.where(layers & d.narrow_memory[:, None], memory * of("memory_narrow"), memory)
-    if d.narrow_matrix.any():
-        matrix = np.where(layers & d.narrow_matrix[:, None], matrix * of("matrix_narrow"), matrix)
-    if experts.any():
-        memory = np.where(experts, np.minimum(memory * of("experts"), 1.0), memory)
-        matrix = np.where(experts, np.minimum(matrix * of("experts"), 1.0), matrix)
-    whole, paged = d.whole, d.paged
-    kv = np.where(whole, min(1.0, of("kv") * of("paged_kv")), of("kv")) if paged.any() else of("kv")
-    reread, walk = of("kv_reread"), of("walk_s")
-    if paged.any():
+    one, decode_matrix = min(1.0, of("memory") * of("memory_single")), min(1.0, of("matrix") * of("matrix_decode"))
+    memory = np.where(d.single & d.decode, one, of("memory"))
+    matrix = np.where(d.decode, decode_matrix, of("matrix"))
+
+    # Products: linear layers, experts and LM head.
+    part = d.products
+    memory_of, matrix_of = memory[part.index], matrix[part.index]
+    for narrow, share, name in ((d.narrow_memory, memory_of, "memory_narrow"), (d.narrow_matrix, matrix_of, "matrix_narrow")):
+        if narrow.any():
+            share[narrow[part.index] & part.layer] *= of(name)
+    if part.experts.any():
+        for share in (memory_of, matrix_of):
+            share[part.experts] = np.minimum(share[part.experts] * of("experts"), 1.0)
+    total = np.sqrt(np.sqrt((part.matrix / matrix_of) ** 4 + (part.memory / memory_of) ** 4 + part.fourth))
+    times = np.bincount(part.index, weights=total, minlength=len(d.run))
+
+    # Attention: of a prompt, the slowest ceiling; of a step, walk and bandwidth with a soft knee.
+    prompt, step = d.attention
+    slowest = np.maximum.reduce((prompt.matrix / of("attention"), prompt.memory / of("memory"), prompt.largest))
+    times += np.bincount(prompt.index, weights=slowest, minlength=len(d.run))
+    reread, walk, kv = of("kv_reread"), of("walk_s"), of("kv")
+    if d.paged.any():
+        paged, whole = d.paged[step.index], d.whole[step.index]
         reread = np.where(paged, np.where(whole, of("paged_whole_reread"), of("paged_reread")), reread)
         walk = np.where(whole, of("paged_walk_s"), walk)
-    reread, walk = np.where(d.decode, reread, 0.0)[:, None], np.where(d.decode, walk, 0.0)[:, None]
-    kv = np.where(d.decode, kv, of("memory"))[:, None]
-    memory = np.where(attention, kv, memory)
-    bounds = (
-        d.matrix / matrix,
-        d.vector,
-        d.special,
-        (d.memory + reread * d.again) / memory,
-        d.walked * walk,
-        d.on_chip,
-        d.link / of("link"),
-    )
-    largest = np.maximum.reduce(bounds)
-    safe = np.maximum(largest, 1e-30)
-    fourth = sum((bound / safe) ** 4 for bound in bounds)
-    third = sum((bound / safe) ** 3 for bound in bounds)
-    knee = np.where(products, fourth ** (1 / LINEAR_SHARPNESS), 1.0)
-    knee = np.where(attention & decode, third ** (1 / ATTENTION_SHARPNESS), knee)
-    started = np.where((d.kind == _COLLECTIVE) & d.several[:, None], d.launches * of("collective_s"), 0.0)
-    operations = (largest * knee + started + d.latency).sum(axis=1)
+        kv = np.where(whole, min(1.0, kv * of("paged_kv")), kv)
+    read = (step.memory + reread * step.again) / kv
+    soft = np.cbrt(read**3 + (step.walked * walk) ** 3 + step.matrix**3 + step.third)
+    times += np.bincount(step.index, weights=soft, minlength=len(d.run))
+
+    # Element-wise work, and exchanges between devices.
+    part = d.rest
+    if len(part.index):
+        slowest = np.maximum.reduce((part.memory / of("memory"), part.link / of("link"), part.largest))
+        times += np.bincount(part.index, weights=slowest + part.started * of("collective_s"), minlength=len(d.run))
+
     added = d.several * d.layers * of("layer_s")
     sequence = of("sequence_s") + of("logits_passes") * d.host_logits_s / of("memory")
-    step = of("step_s") + added + d.several * of("devices_step_s") + sequence * d.sequences
-    host = np.where(d.decode, step, of("prefill_s") + of("step_s") + added)
-    total = np.bincount(d.run, weights=d.times * (operations + host), minlength=len(d))
+    host = np.where(
+        d.decode,
+        of("step_s") + added + d.several * of("devices_step_s") + sequence * d.sequences,
+        of("prefill_s") + of("step_s") + added,
+    )
+    total = np.bincount(d.run, weights=d.times * (times + d.latency_s + host), minlength=len(d))
     return total + of("run_s")
 
 

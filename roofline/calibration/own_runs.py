@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 
@@ -55,7 +56,7 @@ def calibrate(runs: Runs, *, shipped: bool = True) -> Calibration:
     """
     if not isinstance(runs, Runs):
         raise ValueError(f"runs = {runs!r:.60} is not accepted: give Runs, such as rl.measurements.read(path)")
-    for name in ("accelerator", "framework"):
+    for name in ("accelerator", "framework", "version"):
         found = [value or "(unnamed)" for value in dict.fromkeys(getattr(runs, name).tolist())]
         if len(found) > 1:
             raise ValueError(
@@ -64,7 +65,7 @@ def calibrate(runs: Runs, *, shipped: bool = True) -> Calibration:
     chosen = usable(runs)
     if not len(chosen):
         raise ValueError(f"no run of {len(runs)} can be used: {_why_none(runs)}")
-    pair = Pair(chosen.accelerator[0], chosen.framework[0])
+    pair = Pair(chosen.accelerator[0], chosen.framework[0], chosen.version[0])
     known = _shipped_fits() if shipped else ({}, {})
     several = chosen.devices > 1
     one = _studied(pair, chosen[~several], known[0], None)
@@ -80,8 +81,7 @@ def _studied(pair: Pair, runs: Runs, known: Mapping[Pair, Fit], base: Mapping[Pa
     if not len(runs):
         return None
     made = design(runs)
-    fits = {other if other != pair else Pair(pair.accelerator, f"{pair.framework} as shipped"): fit
-            for other, fit in known.items()}  # fmt: skip
+    fits = {replace(other, version=f"{other.version} as shipped"): fit for other, fit in known.items()}
     fit = fit_one(pair, made, fits, base=base)
     held = {what: held_out(pair, made, getattr(runs, what), fits, base, {}) for what in ("llm", "batch")}
     return Studied(pair, bool(base), runs, fit, log_errors(made, fit), held)
@@ -122,6 +122,7 @@ def calibration_of(one: Studied, several: Studied | None, *, sources: tuple[str,
     return Calibration(
         accelerator=one.pair.accelerator,
         framework=one.pair.framework,
+        version=one.pair.version,
         one=losses_of(one),
         several=None if several is None else losses_of(several),
         within={
@@ -183,7 +184,7 @@ def _shipped_fits() -> tuple[dict[Pair, Fit], dict[Pair, Fit]]:
     one: dict[Pair, Fit] = {}
     several: dict[Pair, Fit] = {}
     for shipped in calibrations():
-        pair = Pair(shipped.accelerator, shipped.framework)
+        pair = Pair(shipped.accelerator, shipped.framework, shipped.version)
         one[pair] = Fit(shipped.one.constants, shipped.one.weights)
         if shipped.several is not None:
             several[pair] = Fit(shipped.several.constants, shipped.several.weights)

@@ -117,8 +117,8 @@ class Calibration:
 
     Attributes
     ----------
-    accelerator, framework : str
-        Key of the catalogue, and software.
+    accelerator, framework, version : str
+        Key of the catalogue, software, and its version where the runs name it.
     one : Losses
         Of one device.
     several : Losses or None
@@ -134,6 +134,7 @@ class Calibration:
 
     accelerator: str
     framework: str
+    version: str = ""
     one: Losses
     several: Losses | None = None
     within: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
@@ -165,10 +166,15 @@ class Calibration:
         return self.one.constants["run_s"]
 
     @property
+    def software(self) -> str:
+        """Framework and version."""
+        return f"{self.framework or 'software unnamed'} {self.version}".rstrip()
+
+    @property
     def provenance(self) -> str:
         """Where it comes from, in words."""
         made = f", {self.date}" if self.date else ""
-        return f"calibrated on {self.error.runs} runs with {self.framework} ({'; '.join(self.sources) or 'yours'}{made})"
+        return f"calibrated on {self.error.runs} runs with {self.software} ({'; '.join(self.sources) or 'yours'}{made})"
 
     def losses_on(self, devices: int) -> Losses:
         """Return the losses for a number of devices that share a model; those of one where several were never seen.
@@ -269,10 +275,10 @@ class Calibration:
             notes.append("several devices were not measured")
         if not notes:
             return []
-        return [f"beyond the runs of {self.accelerator} with {self.framework}: {'; '.join(notes)}"]
+        return [f"beyond the runs of {self.accelerator} with {self.software}: {'; '.join(notes)}"]
 
     def __repr__(self) -> str:
-        return f"Calibration({self.accelerator}, {self.framework}: {self.error})"
+        return f"Calibration({self.accelerator}, {self.software}: {self.error})"
 
     def _repr_html_(self) -> str:
         from html import escape
@@ -286,6 +292,6 @@ class Calibration:
         )
         errors = "; ".join(f"{title}: {of.error}" for title, of in columns)
         return (
-            f"<p><b>{escape(self.accelerator)}, {escape(self.framework)}</b>: {escape(errors)}<br>"
+            f"<p><b>{escape(self.accelerator)}, {escape(self.software)}</b>: {escape(errors)}<br>"
             f"{escape(self.provenance)}</p><table>{rows}</table>"
         )

@@ -136,8 +136,10 @@ def study(
 
 
 def _by_pair(runs: Runs) -> dict[Pair, Runs]:
-    found = sorted(Pair(*key) for key in runs.counts("accelerator", "framework"))
-    return {pair: runs.where(accelerator=pair.accelerator, framework=pair.framework) for pair in found}
+    found = sorted(Pair(*key) for key in runs.counts("accelerator", "framework", "version"))
+    return {
+        pair: runs.where(accelerator=pair.accelerator, framework=pair.framework, version=pair.version) for pair in found
+    }
 
 
 def log_errors(of: Design, fit: Fit) -> Column:

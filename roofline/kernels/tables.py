@@ -350,7 +350,7 @@ def _prefill_attention(part: Mapping[str, Any], precision: str) -> tuple[Work, S
 def _decode_attention(part: Mapping[str, Any], precision: str) -> tuple[Work, Sequence[Any], Sequence[Any]]:
     fields, heads = _attention(part)
     context = part["isl"] + part["step"]  # tokens in the cache, and the new one
-    # FlashAttention-2 lets the queries of a KV head share a block only where no window is set (seqlenq_ngroups_swapped).
+    # FlashAttention-2 lets the queries of a KV head share a block only without a window (seqlenq_ngroups_swapped).
     packed = (heads[3] == 0) | ~np.char.endswith(part["kernel_source"].astype(str), "flash_attn_fa2")
     work = decode_attention(context_tokens=context, precision=precision, packed=packed, **fields)
     return work, heads, (part["batch_size"], context)

@@ -189,7 +189,7 @@ def llm(name: str) -> Mapped | None:
 
     Examples
     --------
-    >>> llm("meta-llama/Llama-2-7b-hf"), llm("Qwen/Qwen3-235B-A22B-Thinking-2507-FP8"), llm("no-such-model")
+    >>> llm("meta-llama/Llama-2-7b-hf"), llm("Qwen/Qwen3-235B-A22B-FP8"), llm("no-such-model")
     (Mapped(key='llama-2-7b', certain=True), Mapped(key='qwen3-235b-a22b', certain=True), None)
     """
     from roofline.llm_catalog import get_llm

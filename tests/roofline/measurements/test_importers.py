@@ -85,6 +85,8 @@ def test_what_stands_in_the_metadata_and_in_the_models_name_counts(written):
     assert (run.devices, run.tensor_parallel) == (4, 4)
     assert run.precision == "fp8"
     assert run.inferred == "precision"
+    more = said | {"pipeline_parallel_size": 2, "data_parallel_size": 3}
+    assert read(written(more), accelerator="h100-sxm")[0].devices == 24  # hand: 4 · 2 · 3
     (run,) = read(written(said), accelerator="h100-sxm", precision="fp8-kv8")
     assert run.precision == "fp8-kv8"
     assert run.inferred is None

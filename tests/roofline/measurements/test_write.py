@@ -30,7 +30,7 @@ WORDS = {
 }
 # Whatever a user can type, with commas, quotes and line ends; U+FFFD is what a broken file decodes to, and is refused.
 ANYTHING = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\ufffd"), max_size=12)
-NUMBER = st.floats(min_value=1e-300, max_value=MOST)  # what is larger, reading refuses
+NUMBER = st.floats(min_value=1 / MOST, max_value=MOST)  # what is beyond, reading refuses
 
 
 def values(name):
