@@ -46,6 +46,11 @@ def namespace(*values: Array) -> Any:
     return array_namespace(*arrays) if arrays else np
 
 
+def is_traced(value: Array) -> bool:
+    """Whether an array has no values yet, since JAX is compiling or differentiating."""
+    return any(base.__name__ == "Tracer" for base in type(value).__mro__)
+
+
 def maximum(first: Array, *others: Array) -> Array:
     """Elementwise largest of one or more arrays or numbers, broadcast together."""
     largest = first

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from array_api_compat import is_array_api_obj, is_numpy_array
 
-from roofline._arrays import Array, namespace
+from roofline._arrays import Array, is_traced, namespace
 
 
 def number(
@@ -67,7 +67,7 @@ def number(
     foreign = is_array_api_obj(value) and not is_numpy_array(value) and not isinstance(value, np.generic)
     if foreign:
         array = _in_64_bits(field, value, accepted)
-        if any(base.__name__ == "Tracer" for base in type(array).__mro__):
+        if is_traced(array):
             return array  # while JAX compiles or differentiates there is no value yet that could be checked
     elif isinstance(value, np.ma.MaskedArray):
         raise ValueError(f"{field} is a masked array, whose mask would be lost: fill it, or give .compressed()")

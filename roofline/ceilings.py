@@ -17,7 +17,7 @@ import numpy as np
 
 from hardware_specs import number_format
 from roofline import formulas
-from roofline._arrays import Array, maximum, minimum
+from roofline._arrays import Array, is_traced, maximum, minimum
 from roofline._validation import choice, count, number
 from roofline.machine import CEILINGS, Machine
 from roofline.operations import Operation, Product
@@ -236,6 +236,28 @@ def phase_time_s(
         of,
         lambda operation: ceiling_times_s(operation, machine, devices=devices, ceilings=ceilings),
     )
+
+
+def host_operation(machine: Machine, sequences: Array, *, precision: str = "bf16") -> tuple[Operation, ...]:
+    """What the host adds to a phase, if it adds anything.
+
+    Parameters
+    ----------
+    machine : Machine
+        Rates of one device.
+    sequences : array
+        Of the copy of the model that a host serves.
+    precision : str
+        Format that results show.
+
+    Returns
+    -------
+    tuple of Operation
+        One, or none.
+    """
+    if not any(is_traced(part) or np.any(np.asarray(part) > 0) for part in (machine.step_s, machine.sequence_s)):
+        return ()
+    return (Operation(name="host", kind="host", layers=1, precision=precision, work=sequences),)
 
 
 def total(times: Iterable[Array]) -> Array:

@@ -13,7 +13,7 @@ import numpy as np
 
 from hardware_specs import FORMATS, Accelerator, UnsupportedFormatError, number_format
 from roofline import formulas
-from roofline._arrays import Array
+from roofline._arrays import Array, is_traced
 from roofline._validation import choice, count, number
 from roofline.operations import KINDS
 from roofline.precision import POLICY_NAMES, PrecisionPolicy, policy
@@ -345,8 +345,8 @@ class Machine:
         overheads = (*(getattr(self, name) for name in _LOSSES), *self.kind_overhead_s.values())
         return (
             bool(self.sharpness)
-            or any(bool(np.any(np.asarray(overhead) > 0)) for overhead in overheads)
-            or any(bool(np.any(np.asarray(share) < 1)) for share in self.efficiency.values())
+            or any(is_traced(overhead) or np.any(np.asarray(overhead) > 0) for overhead in overheads)
+            or any(is_traced(share) or np.any(np.asarray(share) < 1) for share in self.efficiency.values())
         )
 
     def efficiency_of(self, ceiling: str, kind: str, format_name: str) -> Array | None:
@@ -490,7 +490,7 @@ def _output_tiles(accelerator: Accelerator) -> tuple[tuple[int, int], ...]:
 
 def _rate(name: str, value: Array, *, at_least: float | None = None, at_most: float | None = None) -> Array:
     """Check a rate; one number stays a plain one, which mixes with arrays of any library."""
-    if type(value) is float and 0 < value < math.inf and at_most is None:
+    if type(value) is float and 0 < value < math.inf and at_most is None and value >= (at_least or 0.0):
         return value
     rate = number(name, value, above=0 if at_least is None else None, at_least=at_least, at_most=at_most)
     return float(rate) if isinstance(rate, np.ndarray) and rate.shape == () else rate
@@ -575,7 +575,7 @@ def runnable_policies(device: Accelerator | Machine) -> list[str]:
     --------
     >>> import hardware_specs as hs
     >>> runnable_policies(hs.get("a100-sxm-80gb"))
-    ['bf16', 'bf16-kv8', 'fp16', 'fp16-kv8', 'int8', 'int8-kv8', 'w8a16', 'w4a16']
+    ['bf16', 'bf16-kv8', 'fp16', ..., 'int8-kv-int8', 'w8a16', 'w4a16']
     """
     runnable = []
     for name in POLICY_NAMES:

@@ -16,7 +16,7 @@ import numpy as np
 from hardware_specs import Accelerator, number_format
 from roofline._arrays import Array, minimum
 from roofline._validation import number
-from roofline.ceilings import Ceilings, phase_time_s
+from roofline.ceilings import Ceilings, host_operation, phase_time_s
 from roofline.forward import decode_operations
 from roofline.layout import Layout, layout_of, over_dies, require_divisible
 from roofline.lengths import Lengths, average
@@ -374,9 +374,9 @@ def max_batch(
     limit = number("itl_s", itl_s, above=0)
 
     def meets_limit(sequences: Array) -> Array:
-        operations = decode_operations(
-            llm, batch=np.maximum(sequences, 1), context_tokens=context, precision=formats, layout=split
-        )
+        batch = np.maximum(sequences, 1)
+        operations = decode_operations(llm, batch=batch, context_tokens=context, precision=formats, layout=split)
+        operations += host_operation(rates, batch / split.data)
         return phase_time_s(operations, rates, devices=split.devices, ceilings=ceilings or Ceilings()) <= limit
 
     # A step never gets faster by a sequence more, so bisection finds the last batch that meets the limit.

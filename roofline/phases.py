@@ -10,7 +10,7 @@ import numpy as np
 from hardware_specs import Accelerator
 from roofline._arrays import Array
 from roofline._validation import choice, number
-from roofline.ceilings import OVERLAPS, Ceilings
+from roofline.ceilings import OVERLAPS, Ceilings, host_operation
 from roofline.estimates import OperationEstimate, PhaseEstimate
 from roofline.forward import decode_operations, prefill_operations
 from roofline.layout import Layout, layout_of, over_dies
@@ -380,11 +380,7 @@ def _estimate(
             f"offload is not accepted: {rates.name} gives no bandwidth of a second tier of memory or of a host link"
         )
     padded: dict[Any, Any] = {}
-    if np.any(np.asarray(rates.step_s) > 0) or np.any(np.asarray(rates.sequence_s) > 0):
-        host = Operation(
-            name="host", kind="host", layers=1, precision=precision.compute, work=estimate.batch / layout.data
-        )
-        operations = (*operations, host)
+    operations += host_operation(rates, estimate.batch / layout.data, precision=precision.compute)
     return replace(
         estimate,
         ceilings=ceilings,

@@ -110,7 +110,7 @@ class Comparison:
 
     @property
     def kinds(self) -> tuple[str, str]:
-        """What the throughputs of A and B are: ``ideal roofline``, ``calibrated roofline``, ``measured`` or ``given``."""
+        """What the throughputs are: ``ideal roofline``, ``calibrated roofline``, ``measured`` or ``given``."""
         a, b = (getattr(side.throughput, "kind", "given") for side in (self.a, self.b))
         return a, b
 

@@ -130,7 +130,9 @@ def cautions(result: Comparison, *, reveal: bool = False) -> list[str]:
     for side, other in ((result.a, result.b), (result.b, result.a)):
         kind, against = (getattr(one.throughput, "kind", "given") for one in (side, other))
         if kind == "ideal roofline" and against != "ideal roofline":
-            notes.append(f"the throughput of {side.server.key} is an upper bound, the other is {against}: that favours it")
+            notes.append(
+                f"the throughput of {side.server.key} is an upper bound, the other is {against}: that favours it"
+            )
     for side in (result.a, result.b):
         if isinstance(side.throughput, PhaseEstimate):
             notes.extend(side.throughput.warnings)
@@ -182,8 +184,8 @@ def _verdict(result: Comparison, a: str, b: str, note: str) -> str:
     if "ideal roofline" in result.kinds:
         reason = f" ({note})" if note else ""
         verdict += (
-            f" Throughputs are ideal rooflines{reason}: upper bounds, from which a machine with immature software falls "
-            "further than its rival."
+            f" Throughputs are ideal rooflines{reason}: upper bounds, from which a machine with immature software "
+            "falls further than its rival."
         )
     return "\n".join([textwrap.fill(verdict, WIDTH), *_certainty(result, a, b)])
 
@@ -203,7 +205,9 @@ def _certainty(result: Comparison, a: str, b: str) -> list[str]:
     for name, side in ((a, result.a), (b, result.b)):
         calibration = getattr(side.throughput, "calibration", None)
         if calibration is not None:
-            lines.append(f"Throughput of {name}: {calibration.provenance}; {_off(calibration, side.throughput.devices)}.")
+            lines.append(
+                f"Throughput of {name}: {calibration.provenance}; {_off(calibration, side.throughput.devices)}."
+            )
         elif getattr(side.throughput, "kind", "") == "measured":
             lines.append(f"Throughput of {name}: measured, {side.throughput.source}.")
     return [textwrap.fill(line, WIDTH) for line in lines]

@@ -69,7 +69,7 @@ def studied_text(runs: Runs, out: str | None, *, strict: bool) -> str:
     strict : bool
         Whether a model is held out on every machine at once.
     """
-    from tqdm import tqdm
+    from tqdm import tqdm  # type: ignore[import-untyped]
 
     joined = flag(Runs({name: column for name, column in runs.columns.items() if name != "flags"}, runs.rejected))
     studied = study(joined, strict=strict, progress=lambda pairs: tqdm(list(pairs), file=sys.stderr))
@@ -107,7 +107,8 @@ def table(made: Iterable[Calibration]) -> str:
         "|---|---|---:|---:|---:|---:|---:|---:|---:|",
     ]
     for one in made:
-        for devices, losses in (("1", one.one), ("2+", one.several)):
+        alone = one.within.get("devices", (1.0,))[0] == 1
+        for devices, losses in (("1" if alone else "2+", one.one), ("2+", one.several)):
             if losses is None:
                 continue
             error = losses.error
@@ -140,7 +141,9 @@ def _totals(studied: Sequence[Studied]) -> str:
     total = sum(size for *_, size in covered)
     share = sum(inside * size for _, inside, size in covered) / total if total else float("nan")
     lines.append(f"90 % intervals cover {share:.1%} of {total} held-out runs")
-    lines += [f"  {one.pair}{' several' if one.several else ''}: {inside:.0%} of {size}" for one, inside, size in covered]
+    lines += [
+        f"  {one.pair}{' several' if one.several else ''}: {inside:.0%} of {size}" for one, inside, size in covered
+    ]
     if total:
         spread = pooled_spread(studied)
         lines.append(f"spread over all: scale {spread.scale:.4f}, freedom {spread.freedom:.2f}")

@@ -39,8 +39,8 @@ class Constant(NamedTuple):
 _ONE = (
     Constant("matrix", "", 0.55, 0.002, 1.0, 0.8, "share of the matrix peak that linear layers reach in prefill"),
     Constant("matrix_decode", "", 1.0, 0.05, 4.0, 0.4, "the same in decode, over that in prefill"),
-    Constant("memory", "", 0.75, 0.03, 1.0, 0.33, "share of the bandwidth for weights and activations"),
-    Constant("memory_single", "", 1.0, 0.5, 4.0, 0.2, "the same with one sequence, matrix times vector, over the former"),
+    Constant("memory", "", 0.75, 0.005, 1.0, 0.33, "share of the bandwidth for weights and activations"),
+    Constant("memory_single", "", 1.0, 0.5, 4.0, 0.2, "the same with one sequence, over that with several"),
     Constant("kv", "", 0.80, 0.02, 1.0, 0.26, "share of the bandwidth for the cache in decode"),
     Constant("kv_reread", "", 0.15, 0.003, 6.0, 1.0, "share of a group's other query heads that read the cache again"),
     Constant("walk_s", "s", 5e-9, 1e-11, 2e-6, 1.3, "time per cached token and layer that one block walks through"),
@@ -63,8 +63,10 @@ _PAGED = (
 _SEVERAL = (
     Constant("link", "", 0.5, 0.01, 1.0, 0.3, "share of the link's bandwidth"),
     Constant("collective_s", "s", 1e-5, 1e-7, 1e-2, 0.7, "time of an exchange of messages however short"),
+    Constant("peer_s", "s", 2e-6, 1e-8, 1e-2, 1.2, "added to it for every device but the first"),
+    Constant("overlap", "", 0.5, 0.01, 1.0, 0.7, "share of prompt passes that stages of a pipeline work on at once"),
     Constant("layer_s", "s", 1e-5, 1e-7, 1e-2, 0.7, "added to every layer and step on several devices"),
-    Constant("devices_step_s", "s", 5e-4, 1e-6, 1e-1, 0.7, "host, added to every step on several devices"),
+    Constant("devices_step_s", "s", 5e-4, 1e-6, 1e-1, 0.7, "host, added to every step for every device but one"),
 )
 
 CONSTANTS = MappingProxyType({constant.name: constant for constant in (*_ONE, *_PAGED, *_SEVERAL)})

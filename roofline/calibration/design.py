@@ -1,4 +1,4 @@
-"""What every run touches of each ceiling, as arrays: losses are then evaluated for thousands of runs in milliseconds."""
+"""What every run touches of each ceiling, as arrays: losses are then found for thousands of runs in milliseconds."""
 
 from __future__ import annotations
 
@@ -47,9 +47,9 @@ class Design:
         Of each pass: whether it is a decode step; sequences; their context or prompt; whether it is of one sequence;
         whether attention is paged, and by the kernel that does not split contexts; whether linear layers multiply, and
         store their weights, in fewer than 16 bits.
-    several, layers, host_logits_s : array
-        Of each pass: whether several devices share it; layers; time of one pass over the logits of a sequence in 32
-        bits at full bandwidth.
+    peers, follows, layers, host_logits_s : array
+        Of each pass: devices that share it, but for one; stages of a pipeline that work on others meanwhile, but for
+        one; layers; time of one pass over the logits of a sequence in 32 bits at full bandwidth [s].
     kind : array
         Kind of each operation, its place in ``KINDS``, -1 where there is none; passes by operations.
     matrix, vector, special, memory, kv, again, walked, on_chip, link, latency, launches : array
@@ -68,7 +68,8 @@ class Design:
     whole: Column
     narrow_matrix: Column
     narrow_memory: Column
-    several: Column
+    peers: Column
+    follows: Column
     layers: Column
     host_logits_s: Column
     kind: Column
@@ -106,19 +107,23 @@ class Design:
     @cached_property
     def latency_s(self) -> Column:
         """Latency of all messages of a pass [s]."""
-        return self.latency.sum(axis=1)
+        return np.asarray(self.latency.sum(axis=1))
 
     def _part(self, chosen: Column) -> Part:
         index = np.nonzero(chosen)[0]
         fixed = [getattr(self, name)[chosen] for name in ("vector", "special", "on_chip")]
         kind = self.kind[chosen]
         return Part(
-            index,
-            *(getattr(self, name)[chosen] for name in ("matrix", "memory", "again", "walked", "link")),
-            started=np.where(kind == _COLLECTIVE, self.launches[chosen], 0.0) * self.several[index],
+            passes=index,
+            matrix=self.matrix[chosen],
+            memory=self.memory[chosen],
+            again=self.again[chosen],
+            walked=self.walked[chosen],
+            link=self.link[chosen],
+            started=np.where(kind == _COLLECTIVE, self.launches[chosen], 0.0),
             largest=np.maximum.reduce(fixed),
-            third=sum(time**3 for time in fixed),
-            fourth=sum(time**4 for time in fixed),
+            third=np.sum([time**3 for time in fixed], axis=0),
+            fourth=np.sum([time**4 for time in fixed], axis=0),
             experts=kind == _EXPERTS,
             layer=np.isin(kind, (_LINEAR, _EXPERTS)),
         )
@@ -145,7 +150,7 @@ class Part(NamedTuple):
 
     Attributes
     ----------
-    index : array
+    passes : array
         Pass of each.
     matrix, memory, again, walked, link, started : array
         As in :class:`Design`; `started` are the starts of exchanges.
@@ -155,7 +160,7 @@ class Part(NamedTuple):
         Whether it is of experts, and whether it is of a layer's weights.
     """
 
-    index: Column
+    passes: Column
     matrix: Column
     memory: Column
     again: Column
@@ -225,9 +230,7 @@ def design(runs: Runs) -> Design:
                 runs.output_tokens[row],
             )
             if phase == "generate":
-                room = room_tokens(
-                    llm, device, formats, layout, framework=framework, batch=batch, prompt_tokens=prompt
-                )
+                room = room_tokens(llm, device, formats, layout, framework=framework, batch=batch, prompt_tokens=prompt)
                 found = passes(framework, batch, prompt, output, room, _chunk(runs.variant[row]))
             elif phase == "prefill":
                 found = [Pass(False, batch, prompt)]
@@ -259,7 +262,7 @@ def modelled(runs: Runs) -> Column:
     able = np.zeros(len(runs), dtype=bool)
     for (accelerator, llm, precision, _, *sizes), rows in groups(runs).items():
         able[rows] = _able(accelerator, llm, precision, sizes, runs.devices[rows[0]])
-    return known & (generate | prefill | decode) & able
+    return np.asarray(known & (generate | prefill | decode) & able)
 
 
 def _able(accelerator: str, llm: str, precision: str, sizes: Any, devices: float) -> bool:
@@ -314,7 +317,7 @@ def _add(
         else:
             operations = prefill_operations(llm, prompt_tokens=tokens, cached_tokens=cached, logits="last", **work)
         table = _table(operations, rates, split.devices, len(found))
-        paged = np.array([is_paged(runs.framework[row], device, llm) for row in rows])
+        paged = np.array([is_paged(runs.framework[row], device, llm, formats.kv_cache) for row in rows])
         heads = llm.heads / split.tensor
         per_copy = sequences / layout.data
         parts.add(
@@ -328,7 +331,8 @@ def _add(
             whole=paged & (per_copy * heads > WHOLE_HEADS),
             narrow_matrix=np.full(len(found), is_narrow(formats.compute)),
             narrow_memory=np.full(len(found), is_narrow(formats.weights)),
-            several=np.full(len(found), split.joined > 1),
+            peers=np.full(len(found), split.joined - 1.0),
+            follows=np.array([one.follows for one in found]) * (split.pipeline - 1.0),
             layers=np.full(len(found), float(llm.layers)),
             host_logits_s=np.full(len(found), 4.0 * llm.vocab / rates.memory_bytes_per_s),
             **table,
@@ -353,4 +357,3 @@ def _table(operations: tuple[Operation, ...], rates: Machine, devices: int, leng
             table["again"][:, index] = table["kv"][:, index] * (operation.sharing - 1)
             table["walked"][:, index] = operation.launches * operation.keys / operation.sequences
     return {"kind": kinds, **table}
-

@@ -96,7 +96,8 @@ def names_of(design: Design) -> tuple[str, ...]:
         "memory_narrow": design.narrow_memory.any(),
     }
     one = tuple(name for name in ONE_DEVICE if touched.get(name, True))
-    return (*one, *(PAGED if design.paged.any() else ()), *(SEVERAL if design.several.any() else ()))
+    several = tuple(name for name in SEVERAL if name != "overlap" or (design.follows > 0).any())
+    return (*one, *(PAGED if design.paged.any() else ()), *(several if (design.peers > 0).any() else ()))
 
 
 def fit_pairs(
@@ -126,9 +127,7 @@ def fit_pairs(
     return fits
 
 
-def fit_one(
-    pair: Pair, design: Design, fits: Mapping[Pair, Fit], *, base: Mapping[Pair, Fit] | None = None
-) -> Fit:
+def fit_one(pair: Pair, design: Design, fits: Mapping[Pair, Fit], *, base: Mapping[Pair, Fit] | None = None) -> Fit:
     """Find the constants of one pair.
 
     Parameters

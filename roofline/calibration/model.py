@@ -1,7 +1,7 @@
 """The losses that constants stand for: as a machine for one phase, and as times of many runs at once.
 
-Both say the same, by two routes: :func:`losses` gives the fields of a :class:`roofline.Machine`, from which the ceilings
-compute as ever; :func:`predicted_s` evaluates the same ceilings on arrays that were prepared, fast enough to be fitted.
+Both say the same, by two routes: :func:`losses` gives the fields of a :class:`roofline.Machine`, with which ceilings
+are computed as ever; :func:`predicted_s` evaluates the same ceilings on prepared arrays, fast enough to be fitted.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ LINEAR_SHARPNESS = 4.0
 ATTENTION_SHARPNESS = 3.0
 """How sharply decode attention turns from the walk of a block to bandwidth."""
 
+
 def losses(
     constants: Mapping[str, float],
     *,
@@ -34,7 +35,7 @@ def losses(
     logits_s: float,
     precision: PrecisionPolicy,
     paged: bool,
-    several: bool,
+    peers: int,
 ) -> dict[str, Any]:
     """Fields of a machine with the losses of a calibration, for one phase of a workload.
 
@@ -56,8 +57,8 @@ def losses(
         Formats of each part.
     paged : bool
         Whether decode attention runs in vLLM's paged kernels.
-    several : bool
-        Whether several devices share the model.
+    peers : int
+        Devices that share the model, but for one.
 
     Returns
     -------
@@ -82,9 +83,9 @@ def losses(
         "sharpness": dict.fromkeys(("linear", "experts", "head"), LINEAR_SHARPNESS),
     }
     added_s = 0.0
-    if several:
+    if peers:
         efficiency["link"] = of("link")
-        fields["kind_overhead_s"] = {"collective": of("collective_s")}
+        fields["kind_overhead_s"] = {"collective": of("collective_s") + of("peer_s") * peers}
         added_s = of("layer_s") * layers
     if not decode:
         efficiency["matrix:attention"] = of("attention")
@@ -97,7 +98,7 @@ def losses(
         fields["kv_reread"] = _where(whole, of("paged_whole_reread"), of("paged_reread"))
         fields["walk_s"] = _where(whole, of("paged_walk_s"), of("walk_s"))
     fields["sharpness"]["attention"] = ATTENTION_SHARPNESS
-    step_s = of("step_s") + added_s + (of("devices_step_s") if several else 0.0)
+    step_s = of("step_s") + added_s + of("devices_step_s") * peers
     sequence_s = of("sequence_s") + of("logits_passes") * logits_s / of("memory")
     return fields | {"step_s": step_s, "sequence_s": sequence_s}
 
@@ -124,44 +125,50 @@ def predicted_s(design: Design, constants: Mapping[str, float]) -> Array:
 
     # Products: linear layers, experts and LM head.
     part = d.products
-    memory_of, matrix_of = memory[part.index], matrix[part.index]
-    for narrow, share, name in ((d.narrow_memory, memory_of, "memory_narrow"), (d.narrow_matrix, matrix_of, "matrix_narrow")):
+    memory_of, matrix_of = memory[part.passes], matrix[part.passes]
+    for narrow, share, name in (
+        (d.narrow_memory, memory_of, "memory_narrow"),
+        (d.narrow_matrix, matrix_of, "matrix_narrow"),
+    ):
         if narrow.any():
-            share[narrow[part.index] & part.layer] *= of(name)
+            share[narrow[part.passes] & part.layer] *= of(name)
     if part.experts.any():
         for share in (memory_of, matrix_of):
             share[part.experts] = np.minimum(share[part.experts] * of("experts"), 1.0)
     total = np.sqrt(np.sqrt((part.matrix / matrix_of) ** 4 + (part.memory / memory_of) ** 4 + part.fourth))
-    times = np.bincount(part.index, weights=total, minlength=len(d.run))
+    times = np.bincount(part.passes, weights=total, minlength=len(d.run))
 
     # Attention: of a prompt, the slowest ceiling; of a step, walk and bandwidth with a soft knee.
     prompt, step = d.attention
     slowest = np.maximum.reduce((prompt.matrix / of("attention"), prompt.memory / of("memory"), prompt.largest))
-    times += np.bincount(prompt.index, weights=slowest, minlength=len(d.run))
-    reread, walk, kv = of("kv_reread"), of("walk_s"), of("kv")
+    times += np.bincount(prompt.passes, weights=slowest, minlength=len(d.run))
+    reread: Array = of("kv_reread")
+    walk: Array = of("walk_s")
+    kv: Array = of("kv")
     if d.paged.any():
-        paged, whole = d.paged[step.index], d.whole[step.index]
+        paged, whole = d.paged[step.passes], d.whole[step.passes]
         reread = np.where(paged, np.where(whole, of("paged_whole_reread"), of("paged_reread")), reread)
         walk = np.where(whole, of("paged_walk_s"), walk)
         kv = np.where(whole, min(1.0, kv * of("paged_kv")), kv)
     read = (step.memory + reread * step.again) / kv
     soft = np.cbrt(read**3 + (step.walked * walk) ** 3 + step.matrix**3 + step.third)
-    times += np.bincount(step.index, weights=soft, minlength=len(d.run))
+    times += np.bincount(step.passes, weights=soft, minlength=len(d.run))
 
     # Element-wise work, and exchanges between devices.
-    part = d.rest
-    if len(part.index):
+    part, exchange = d.rest, of("collective_s") + of("peer_s") * d.peers
+    if len(part.passes):
         slowest = np.maximum.reduce((part.memory / of("memory"), part.link / of("link"), part.largest))
-        times += np.bincount(part.index, weights=slowest + part.started * of("collective_s"), minlength=len(d.run))
+        times += np.bincount(part.passes, weights=slowest + part.started * exchange[part.passes], minlength=len(d.run))
 
-    added = d.several * d.layers * of("layer_s")
+    added = (d.peers > 0) * d.layers * of("layer_s")
     sequence = of("sequence_s") + of("logits_passes") * d.host_logits_s / of("memory")
     host = np.where(
         d.decode,
-        of("step_s") + added + d.several * of("devices_step_s") + sequence * d.sequences,
+        of("step_s") + added + d.peers * of("devices_step_s") + sequence * d.sequences,
         of("prefill_s") + of("step_s") + added,
     )
-    total = np.bincount(d.run, weights=d.times * (times + d.latency_s + host), minlength=len(d))
+    ahead = 1 - of("overlap") * d.follows / (d.follows + 1)
+    total = np.bincount(d.run, weights=d.times * ((times + d.latency_s) * ahead + host), minlength=len(d))
     return total + of("run_s")
 
 

@@ -96,12 +96,14 @@ def _why_none(runs: Runs) -> str:
     if left:
         phases = ", ".join(dict.fromkeys(runs.clean.phase.tolist()))
         words.append(
-            f"{left} of {phases} lack a machine or model of the catalogue, a precision, devices, batch, lengths or a time"
+            f"{left} of {phases} lack a machine or model of the catalogue, precision, devices, batch, lengths or time"
         )
     return "; ".join(words)
 
 
-def calibration_of(one: Studied, several: Studied | None, *, sources: tuple[str, ...] = (), date: str = "") -> Calibration:
+def calibration_of(
+    one: Studied, several: Studied | None, *, sources: tuple[str, ...] = (), date: str = ""
+) -> Calibration:
     """Return the record of what was found for a machine and its software.
 
     Parameters
@@ -115,7 +117,7 @@ def calibration_of(one: Studied, several: Studied | None, *, sources: tuple[str,
     date : str
         When it was made.
     """
-    studied = [one] if several is None or several is one else [one, several]
+    studied = [one] if several is None or several is one else [one, several]  # some were measured on several alone
     tokens = np.concatenate([_tokens(of.runs) for of in studied])
     batch = np.concatenate([of.runs.batch for of in studied])
     devices = np.concatenate([of.runs.devices for of in studied])
@@ -124,7 +126,7 @@ def calibration_of(one: Studied, several: Studied | None, *, sources: tuple[str,
         framework=one.pair.framework,
         version=one.pair.version,
         one=losses_of(one),
-        several=None if several is None else losses_of(several),
+        several=None if several is None or several is one else losses_of(several),
         within={
             "batch": (float(batch.min()), float(batch.max())),
             "tokens": (float(np.nanmin(tokens)), float(np.nanmax(tokens))),
@@ -158,7 +160,7 @@ def losses_of(studied: Studied) -> Losses:
         known = off[~np.isnan(off)]
         return mape(known) if known.size else None
 
-    off = by_model if not np.all(np.isnan(by_model)) else by_batch
+    by = "llm" if not np.all(np.isnan(by_model)) else "batch"
     used = {*ONE_DEVICE, *PAGED, *SEVERAL} & set(studied.fit.weights)
     bounded = {name: min(max(value, CONSTANTS[name].low), CONSTANTS[name].high)
                for name, value in studied.fit.constants.items()}  # fmt: skip
@@ -173,7 +175,7 @@ def losses_of(studied: Studied) -> Losses:
             leave_one_batch_out=error(by_batch),
             by_llm={llm: value for llm, value in held.items() if not np.isnan(value)},
         ),
-        spread=spread_of(off),
+        spread=spread_of(studied.held_out[by], getattr(studied.runs, by)),
     )
 
 

@@ -120,7 +120,7 @@ class Calibration:
     accelerator, framework, version : str
         Key of the catalogue, software, and its version where the runs name it.
     one : Losses
-        Of one device.
+        Of one device; of several, where ``within`` says that nothing else was measured.
     several : Losses or None
         Of several devices that share a model; ``None`` where no such run was seen.
     within : mapping of str to tuple
@@ -233,13 +233,12 @@ class Calibration:
         """
         if isinstance(accelerator, Accelerator) and accelerator.key != self.accelerator:
             raise ValueError(
-                f"calibration is of {self.accelerator}, not of {accelerator.key}: give one of the same machine, such as "
-                f"rl.get_calibration({accelerator.key!r})"
+                f"calibration is of {self.accelerator}, not of {accelerator.key}: give one of the same machine, such "
+                f"as rl.get_calibration({accelerator.key!r})"
             )
         if rates.lossy:
             raise ValueError(f"calibration is not accepted: {rates.name} has losses of its own already")
         split = over_dies(layout, accelerator)
-        several = split.joined > 1
         found = losses(
             self.losses_on(layout.devices).constants,
             decode=phase == "decode",
@@ -248,8 +247,9 @@ class Calibration:
             layers=llm.layers,
             logits_s=4.0 * llm.vocab / float(np.max(rates.memory_bytes_per_s)),
             precision=precision,
-            paged=isinstance(accelerator, Accelerator) and is_paged(self.framework, accelerator, llm),
-            several=several,
+            paged=isinstance(accelerator, Accelerator)
+            and is_paged(self.framework, accelerator, llm, precision.kv_cache),
+            peers=split.joined - 1,
         )
         return rates.replace(**found)
 
@@ -271,8 +271,10 @@ class Calibration:
         measured = self.within.get("precision", ())
         if measured and estimate.precision.name not in measured:
             notes.append(f"precision {estimate.precision.name} was not measured, only {', '.join(measured)}")
-        if estimate.devices > 1 and self.several is None:
-            notes.append("several devices were not measured")
+        if "devices" in self.within:
+            low, high = self.within["devices"]
+            if not low <= estimate.devices <= high:
+                notes.append(f"devices {estimate.devices} outside the {low:,.0f} to {high:,.0f} measured")
         if not notes:
             return []
         return [f"beyond the runs of {self.accelerator} with {self.software}: {'; '.join(notes)}"]

@@ -34,6 +34,8 @@ class Pass(NamedTuple):
         Tokens of each prompt that are in the cache already.
     times : float
         How often it runs.
+    follows : bool
+        Whether other passes may follow before it has left all stages of a pipeline, as a prompt token does another one.
     """
 
     decode: bool
@@ -41,6 +43,7 @@ class Pass(NamedTuple):
     tokens: float
     cached: float = 0.0
     times: float = 1.0
+    follows: bool = False
 
 
 def room_tokens(
@@ -106,7 +109,9 @@ _BUFFERS = {"vLLM": 2.4e9, "TensorRT-LLM": 4.75e9, "DeepSpeed-MII": 2e9}
 _PREEMPTING = ("vLLM", "DeepSpeed-MII")
 
 
-def passes(framework: str, batch: float, prompt: float, output: float, room: float, chunk: float = np.inf) -> list[Pass]:
+def passes(
+    framework: str, batch: float, prompt: float, output: float, room: float, chunk: float = np.inf
+) -> list[Pass]:
     """Passes of a framework over a batch of equal requests.
 
     Parameters
@@ -172,7 +177,7 @@ _FREE = 0.99  # of the blocks, a watermark below which it admits none
 
 
 def _preempted(batch: float, prompt: float, output: float, room: float) -> Iterator[Pass]:
-    """Start whatever prompts fit; when the cache is full, stop the newest, to be read again once there is room (vLLM)."""
+    """Start whatever prompts fit; when the cache is full, stop the newest, to be read again once there is room."""
     waiting, running, end = [prompt] * int(batch), list[float](), prompt + output
     few: list[Pass] = []  # short stretches of steps, which are put together
     while waiting or running:
@@ -220,7 +225,7 @@ def _together(few: list[Pass]) -> Pass:
 def _in_chunks(chunk: float, prompt: float, output: float) -> Iterator[Pass]:
     """One sequence, its prompt read some tokens at a time (llama.cpp)."""
     if chunk <= 1:
-        yield from _steps(1, 1, prompt)
+        yield from (step._replace(follows=True) for step in _steps(1, 1, prompt))
     else:
         chunks = int(np.ceil(prompt / min(chunk, prompt)))
         size = prompt / chunks
@@ -230,4 +235,3 @@ def _in_chunks(chunk: float, prompt: float, output: float) -> Iterator[Pass]:
         for start, weight in zip(starts.tolist(), weights.tolist(), strict=True):
             yield Pass(False, 1, size, cached=start * size, times=weight)
     yield from _steps(1, prompt + 1, prompt + output - 1)
-

@@ -25,7 +25,7 @@ def is_narrow(format_name: str) -> bool:
     return number_format(format_name).bits < 16
 
 
-def is_paged(framework: str, device: Accelerator, llm: LLM) -> bool:
+def is_paged(framework: str, device: Accelerator, llm: LLM, kv_cache: str = "bf16") -> bool:
     """Whether decode attention runs in vLLM's own paged kernels, not in FlashAttention's.
 
     So it is on AMD's machines; and elsewhere for models with windows, as long as FlashAttention had none: of the runs
@@ -39,6 +39,10 @@ def is_paged(framework: str, device: Accelerator, llm: LLM) -> bool:
         The machine.
     llm : LLM
         The model.
+    kv_cache : str
+        Format of keys and values: FlashAttention reads 16 bits.
     """
     windowed = any(group.window for group in llm.layer_groups)
-    return framework == "vLLM" and (device.vendor == "AMD" or (device.key == "h100-sxm" and windowed))
+    return framework == "vLLM" and (
+        device.vendor == "AMD" or is_narrow(kv_cache) or (device.key == "h100-sxm" and windowed)
+    )

@@ -40,7 +40,7 @@ class Studied:
     off : array
         Logarithm of predicted over measured time, of the fit to all.
     held_out : mapping of str to array
-        The same of each run while all runs of its model, or of its batch, were held out; NaN where nothing else is left.
+        The same of each run while all runs of its model, or of its batch, were held out; NaN where nothing is left.
     """
 
     pair: Pair
@@ -82,7 +82,8 @@ def usable(runs: Runs) -> Runs:
         Any.
     """
     clean = runs.clean
-    return clean[modelled(clean)]
+    chosen: Runs = clean[modelled(clean)]
+    return chosen
 
 
 def study(
@@ -143,6 +144,15 @@ def _by_pair(runs: Runs) -> dict[Pair, Runs]:
 
 
 def log_errors(of: Design, fit: Fit) -> Column:
+    """Logarithms of predicted over measured time.
+
+    Parameters
+    ----------
+    of : Design
+        The runs.
+    fit : Fit
+        The constants.
+    """
     return np.asarray(np.log(predicted_s(of, fit.constants) / of.measured_s))
 
 

@@ -16,23 +16,25 @@ if TYPE_CHECKING:
 
     Column = NDArray[Any]
 
-POOLED = Spread(scale=0.035, freedom=2.5)
+POOLED = Spread(scale=0.05, freedom=2.1)
 """Spread over all machines and frameworks of LLM-Inference-Bench, of models that were held out (docs/accuracy.md)."""
 
-_LIKE_RUNS = 10
-"""How many runs the pooled spread counts for, beside a pair's own."""
+_LIKE_GROUPS = 2
+"""How many models the pooled spread counts for, beside a pair's own: the errors of a model's runs go together."""
 
 _LEAST = 0.01
 """No spread is below that of a run that is repeated."""
 
 
-def spread_of(off: Column, pooled: Spread = POOLED) -> Spread:
+def spread_of(off: Column, groups: Column, pooled: Spread = POOLED) -> Spread:
     """Return the spread of a pair from its errors on what was held out, drawn towards that of all pairs.
 
     Parameters
     ----------
     off : array
         Logarithms of predicted over measured; NaN where nothing was left to predict from.
+    groups : array
+        What was held out together: the model, or the batch, of each.
     pooled : Spread
         Of all pairs.
 
@@ -42,15 +44,16 @@ def spread_of(off: Column, pooled: Spread = POOLED) -> Spread:
 
     Examples
     --------
-    >>> spread_of(np.array([0.02, -0.03, 0.01])).scale < POOLED.scale
+    >>> spread_of(np.array([0.02, -0.03, 0.01]), np.array(["a", "b", "b"])).scale < POOLED.scale
     True
     """
-    errors = off[~np.isnan(off)]
+    known = ~np.isnan(off)
+    errors = off[known]
     if errors.size < 2:
         return pooled
     found = Spread.fit(errors, least=_LEAST)
-    n = errors.size
-    share = n / (n + _LIKE_RUNS)
+    n = len(set(groups[known].tolist()))
+    share = n / (n + _LIKE_GROUPS)
     scale = np.exp(share * np.log(found.scale) + (1 - share) * np.log(pooled.scale))
     freedom = 1 / (share / found.freedom + (1 - share) / pooled.freedom)
     return Spread(max(float(scale), _LEAST), float(freedom))
@@ -96,7 +99,8 @@ def coverage(studied: Iterable[Studied], level: float = 0.9) -> list[tuple[Studi
             out = (one.runs.llm == llm) & ~np.isnan(off)
             if not out.any():
                 continue
-            spread = spread_of(off[(one.runs.llm != llm)], pooled)
+            others = one.runs.llm != llm
+            spread = spread_of(off[others], one.runs.llm[others], pooled)
             inside.append(np.abs(off[out]) <= float(spread.quantile((1 + level) / 2)))
         if inside:
             every = np.concatenate(inside)

@@ -21,6 +21,7 @@ from roofline.precision import policy
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from roofline.llm import LLM
     from roofline.measurements.records import Runs
 
     Column = NDArray[np.float64]
@@ -28,7 +29,8 @@ if TYPE_CHECKING:
 _STATED = ("accelerator", "llm", "precision", "phase")
 _SIZES = ("tensor_parallel", "pipeline_parallel", "expert_parallel", "data_parallel", "routing_skew")
 _LENGTHS = ("batch", "prompt_tokens", "output_tokens", "context_tokens")
-_SAME = 10.0  # a skew under which all tokens choose the same experts
+_MOST = 1e6  # devices that anybody has
+_SAME = 100.0  # a skew under which all tokens choose the same experts
 
 
 def least_time_s(runs: Runs) -> Column:
@@ -129,8 +131,11 @@ def layout_of(sizes: Any, devices: float) -> Layout | None:
     Returns
     -------
     Layout or None
-        ``None`` if not even the number of devices is known, or experts are divided in a way that we do not model.
+        ``None`` if not even the number of devices is known, is absurd, or experts are divided in a way that we do not
+        model.
     """
+    if any(size > _MOST for size in (*sizes[:4], devices)):
+        return None
     tensor, pipeline, expert, data = (None if np.isnan(size) else int(size) for size in sizes[:4])
     if tensor is None and pipeline is None and data is None:
         return None if np.isnan(devices) else Layout(tensor=int(devices))
@@ -221,6 +226,53 @@ def _product_s(accelerator: str, precision: str, m: Column, k: Column, n: Column
     )
 
 
+def model_flops(runs: Runs) -> Column:
+    """FLOPs of each run over all its devices: matrix products only, the causal half of attention (Kim IV-C) [FLOP].
+
+    Parameters
+    ----------
+    runs : Runs
+        Any.
+
+    Returns
+    -------
+    array
+        Of a generation, a prefill (with the LM head at the last position only), one decode step or a product of two
+        matrices; NaN where the model, the batch or the lengths are not known.
+
+    Examples
+    --------
+    >>> from roofline.measurements import published
+    >>> runs = published("kim2025-table4").where(llm="llama-3.1-8b", power_limit_w=700, context_tokens=2048)
+    >>> print(f"{model_flops(runs)[0] / 1e12:.2f} TFLOP")
+    1.03 TFLOP
+    """
+    flops = np.where(runs.phase == "gemm", 2 * runs.m * runs.k * runs.n, np.nan)
+    for llm in set(runs.llm[np.isin(runs.phase, list(_OF))].tolist()) - {""}:
+        for phase in _OF:
+            rows = np.flatnonzero((runs.llm == llm) & (runs.phase == phase))
+            try:
+                with np.errstate(all="ignore"):
+                    flops[rows] = _flops(get_llm(llm), phase, *(getattr(runs, name)[rows] for name in _LENGTHS))
+            except KeyError:
+                continue  # no model of the catalogue
+    return np.asarray(flops)
+
+
+def _flops(llm: LLM, phase: str, batch: Column, prompt: Column, output: Column, context: Column) -> Column:
+    every: dict[str, Any] = {"precision": policy("bf16"), "layout": Layout()}  # the count depends on neither
+    flops = np.zeros(len(batch))
+    if phase != "decode":
+        parts = prefill_operations(llm, batch=batch, prompt_tokens=prompt, logits="last", **every)
+        flops = flops + sum(part.flops for part in parts)
+    if phase != "prefill":
+        steps = (context, 1.0) if phase == "decode" else context_nodes(prompt + 1, prompt + output - 1)
+        parts = decode_operations(llm, batch=batch, context_tokens=steps[0], **every)
+        times_flops = steps[1] * sum(part.flops for part in parts)
+        flops = flops + (times_flops if phase == "decode" else times_flops.sum(axis=0))
+    return np.asarray(flops)
+
+
 def measured_time_s(runs: Runs) -> Column:
     """Time that each run took, from its latency, or from its throughput and what it counts [s].
 
@@ -233,6 +285,8 @@ def measured_time_s(runs: Runs) -> Column:
     -------
     array
         Of a generation from prompt to last token, of a prefill, of one decode step or of one kernel; NaN where unknown.
+        TFLOPS give the time of a product, and of a decode step (Kim Eq. 8); of a prefill they do not, for publications
+        differ in whether they count the LM head at every position.
     """
     batch, prompt, output = runs.batch, runs.prompt_tokens, runs.output_tokens
     phase = runs.phase
@@ -251,5 +305,8 @@ def measured_time_s(runs: Runs) -> Column:
             of = phase == name
             for route in routes:
                 times = np.where(of & np.isnan(times), route, times)
+        rated = np.flatnonzero((phase == "decode") & np.isnan(times) & ~np.isnan(runs.tflops))
+        if len(rated):
+            times[rated] = model_flops(runs[rated]) / (runs.tflops[rated] * 1e12 * runs.devices[rated])
     times[~np.isfinite(times) | (times <= 0)] = np.nan  # beyond all floats, and so no time
     return times

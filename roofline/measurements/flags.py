@@ -49,12 +49,13 @@ def flag(runs: Runs) -> Runs:
     if not len(runs):
         return runs
     marks: list[list[str]] = [text.split("; ") if text else [] for text in runs.flags]
-    for find in (_beyond_context, _too_fast, _contradicted, _wrong_power, _repeated):
-        for index, words in find(runs):
+    with np.errstate(all="ignore"):  # a table may hold anything
+        for find in (_beyond_context, _too_fast, _contradicted, _wrong_power, _repeated):
+            for index, words in find(runs):
+                marks[index].append(words)
+        right = np.array([not mark for mark in marks])  # a wrong run is no measure for another one
+        for index, words in _warming(runs, right):
             marks[index].append(words)
-    right = np.array([not mark for mark in marks])  # a wrong run is no measure for another one
-    for index, words in _warming(runs, right):
-        marks[index].append(words)
     texts = np.array(["; ".join(dict.fromkeys(mark)) for mark in marks], dtype=object)
     columns = {name: column for name, column in runs.columns.items() if name != "flags"}
     if np.any(texts != ""):
@@ -69,9 +70,8 @@ def _beyond_context(runs: Runs) -> list[tuple[int, str]]:
     """
     longest = {key: _context(key) for key in set(runs.llm.tolist())}
     limit = np.array([longest[key] for key in runs.llm])
-    with np.errstate(invalid="ignore"):
-        stops = (runs.phase == "generate") & (runs.framework != "TensorRT-LLM")
-        wrong = np.flatnonzero(stops & (runs.prompt_tokens + runs.output_tokens > limit))
+    stops = (runs.phase == "generate") & (runs.framework != "TensorRT-LLM")
+    wrong = np.flatnonzero(stops & (runs.prompt_tokens + runs.output_tokens > limit))
     return [(int(i), f"prompt and output are beyond the model's context of {limit[i]:,.0f} tokens") for i in wrong]
 
 
@@ -108,34 +108,31 @@ def _warming(runs: Runs, right: NDArray[np.bool_]) -> list[tuple[int, str]]:
 
 
 def _too_fast(runs: Runs) -> list[tuple[int, str]]:
-    with np.errstate(all="ignore"):
-        times_faster = least_time_s(runs) / measured_time_s(runs)
-        wrong = np.flatnonzero(times_faster > _ABOVE)
+    times_faster = least_time_s(runs) / measured_time_s(runs)
+    wrong = np.flatnonzero(times_faster > _ABOVE)
     return [(int(i), f"faster than the hardware: {times_faster[i]:.3g} × the ideal roofline") for i in wrong]
 
 
 def _contradicted(runs: Runs) -> list[tuple[int, str]]:
     found = []
-    with np.errstate(all="ignore"):
-        of_batch = (runs.phase == "generate") & ~np.isnan(runs.latency_s)
-        for rate, tokens in (
-            ("tokens_per_s", runs.prompt_tokens + runs.output_tokens),
-            ("output_tokens_per_s", runs.output_tokens),
-        ):
-            expected = runs.batch * tokens / runs.latency_s
-            off = getattr(runs, rate) / expected
-            for index in np.flatnonzero(of_batch & (np.abs(off - 1) > _UNLIKE)):
-                words = f"{rate} is {off[index]:.3g} × batch · tokens / latency"
-                found.append((int(index), words))
+    of_batch = (runs.phase == "generate") & ~np.isnan(runs.latency_s)
+    for rate, tokens in (
+        ("tokens_per_s", runs.prompt_tokens + runs.output_tokens),
+        ("output_tokens_per_s", runs.output_tokens),
+    ):
+        expected = runs.batch * tokens / runs.latency_s
+        off = getattr(runs, rate) / expected
+        for index in np.flatnonzero(of_batch & (np.abs(off - 1) > _UNLIKE)):
+            words = f"{rate} is {off[index]:.3g} × batch · tokens / latency"
+            found.append((int(index), words))
     return found
 
 
 def _wrong_power(runs: Runs) -> list[tuple[int, str]]:
     most = {key: _most_w(key) for key in set(runs.accelerator.tolist())}
     limit = np.array([most[key] for key in runs.accelerator])
-    with np.errstate(invalid="ignore"):
-        of_device = np.isin(runs.power_boundary, ("", "device", "board"))
-        wrong = np.flatnonzero(of_device & (runs.power_w > limit))
+    of_device = np.isin(runs.power_boundary, ("", "device", "board"))
+    wrong = np.flatnonzero(of_device & (runs.power_w > limit))
     return [
         (int(i), f"power_w = {runs.power_w[i]:.6g} is {runs.power_w[i] / limit[i] * 1.5:.3g} × the TDP"
          + (", milliwatts?" if runs.power_w[i] > 50 * limit[i] else ""))
@@ -159,11 +156,10 @@ def _repeated(runs: Runs) -> list[tuple[int, str]]:
     results = [name for name in MEASURED if name in runs.columns and name not in _PLACE]
     times = measured_time_s(runs)
     same = codes_of((runs.columns[name] for name in results), len(runs))
-    order = np.lexsort((np.arange(len(runs)), alike))
+    several = np.flatnonzero(np.bincount(alike)[alike] > 1)
+    order = several[np.argsort(alike[several], kind="stable")]
     found: list[tuple[int, str]] = []
     for rows in np.split(order, np.flatnonzero(np.diff(alike[order])) + 1):
-        if len(rows) < 2:
-            continue
         seen: dict[int, int] = {}
         for row in rows.tolist():
             if same[row] in seen:
@@ -180,5 +176,5 @@ def _repeated(runs: Runs) -> list[tuple[int, str]]:
 
 
 def _where(runs: Runs, index: int) -> str:
-    row = runs.row[index]
-    return f"run {index}" if np.isnan(row) else f"row {row:.0f} of {runs.file[index]}"
+    run = runs[index]
+    return f"run {index}" if run.row is None else f"row {run.row} of {run.file}" if run.file else f"row {run.row}"

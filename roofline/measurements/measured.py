@@ -21,8 +21,9 @@ if TYPE_CHECKING:
 REPEAT = Spread(scale=0.015, freedom=3)
 """Spread of a single run: runs that LLM-Inference-Bench holds twice differ by 1.7 % in the median, a few by 10 %."""
 
-_WORKLOAD = ("accelerator", "devices", "llm", "precision", "phase", "batch", "concurrency", "prompt_tokens",
-             "output_tokens", "context_tokens", "power_limit_w")  # fmt: skip
+_WORKLOAD = ("accelerator", "devices", "tensor_parallel", "pipeline_parallel", "expert_parallel", "data_parallel",
+             "llm", "precision", "framework", "phase", "batch", "concurrency", "prompt_tokens", "output_tokens",
+             "context_tokens", "power_limit_w", "routing_skew", "variant")  # fmt: skip
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -140,13 +141,16 @@ def measured(runs: Runs | Run) -> Measured:
     """
     if isinstance(runs, Run):
         runs = Runs.from_rows([runs.values])
+        if runs.rejected:
+            raise ValueError(runs.rejected[0].reason)
     if not isinstance(runs, Runs) or not len(runs):
         raise ValueError("runs are not accepted: give a Run, or Runs of one workload")
     first = runs[0]
     for name in _WORKLOAD:
         column = getattr(runs, name)
-        if len(set(column[column == column].tolist())) > 1:
-            found = ", ".join(map(str, dict.fromkeys(column.tolist())))
+        known = dict.fromkeys(value for value in column.tolist() if value == value and value != "")
+        if len(known) > 1:
+            found = ", ".join(map(str, known))
             raise ValueError(f"runs are of unlike {name}: {found}; narrow them with runs.where({name}=…)")
     if "flags" in runs.columns and len(runs.flagged):
         raise ValueError(f"a run is flagged: {runs.flagged[0].flags}; leave it out with runs.clean")

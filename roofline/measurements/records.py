@@ -166,7 +166,8 @@ class Runs:
         rows, files = checked.get("row"), checked.get("file")
         refused = list(rejected)
         for index, reason in sorted(faults.items()):
-            at = index + 1 if rows is None or np.isnan(rows[index]) else int(rows[index])
+            line = 0.0 if rows is None else float(rows[index])
+            at = int(line) if line > 0 and line.is_integer() else index + 1
             said = {name: _at(column, index) for name, column in columns.items()}
             refused.append(Rejected("" if files is None else str(files[index]), at, reason, said))
         keep = np.ones(length, dtype=bool)
@@ -192,6 +193,8 @@ class Runs:
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
+        for column in self.columns.values():
+            column.flags.writeable = False
 
     def __dir__(self) -> list[str]:
         return [*super().__dir__(), *FIELDS]

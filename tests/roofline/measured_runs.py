@@ -62,7 +62,7 @@ Row = Run | NotMapped
 # ---------------------------------------------------------------------------------------------------------- vocabulary
 
 MACHINES = {
-    "Nvidia A100 GPU": "a100-sxm-80gb",  # the variant is not named; the larger one has the faster memory
+    "Nvidia A100 GPU": "a100-sxm-80gb",  # likely the 40 GB module; this one's memory is faster, and so is the bound
     "A100-80GB": "a100-sxm-80gb",
     "A100-SXM": "a100-sxm-80gb",
     "Nvidia H100 GPU": "h100-sxm",
@@ -97,7 +97,6 @@ MACHINES = {
 LLMS = {
     "mistralai/Mistral-7B-v0.1": "mistral-7b-v0.1",
     "Mistral-7B": "mistral-7b-v0.1",
-    "huggyllama/llama-7b": "llama-2-7b",  # the same shapes
     "Llama-2-7b": "llama-2-7b",
     "Llama-2-70b": "llama-2-70b",
     "Llama-3.1-8B": "llama-3.1-8b",
@@ -124,18 +123,16 @@ PRECISIONS = {
     "fp4": ("nvfp4-fp8",),
     "mxfp4": ("mxfp4-fp8", "mxfp4-a16"),  # the H100 has no engine for it: weights only
     "Weight = fp16, KV Cache = fp16": SIXTEEN,
-    "Weight = fp16, KV Cache = fp8": ("w16-kv8",),
-    "Weight = fp16, KV Cache = int8": ("w16-kv8",),
+    "Weight = fp16, KV Cache = fp8": ("fp16-kv8",),
+    "Weight = fp16, KV Cache = int8": ("fp16-kv-int8",),
     "Weight = fp8, KV Cache = fp8": ("fp8-kv8",),
-    "Weight = int8, KV Cache = int8": ("int8-kv8",),
+    "Weight = int8, KV Cache = int8": ("int8-kv-int8",),
     "Weight = int8, KV Cache = fp8": ("int8-kv8",),
 }
 _FP8_ATTENTION = {"attention": "fp8", "kv_cache": "fp8"}
 OWN_POLICIES = {
     name: rl.PrecisionPolicy(name=name, **formats)
     for name, formats in {
-        "w16-kv8": {"kv_cache": "fp8"},
-        "int8-kv8": {"weights": "int8", "compute": "int8", "activations": "int8", "kv_cache": "int8"},
         "all-fp8": {"weights": "fp8", "compute": "fp8", "activations": "fp8", **_FP8_ATTENTION},
         "nvfp4-fp8": {"weights": "nvfp4", "compute": "nvfp4", "activations": "nvfp4", **_FP8_ATTENTION},
         "mxfp4-fp8": {"weights": "mxfp4", "compute": "mxfp4", "activations": "mxfp4", **_FP8_ATTENTION},
@@ -399,12 +396,19 @@ def device_of(machine: str) -> hs.Accelerator | rl.Machine:
     return rl.Machine.of(device).replace(link_bytes_per_s=1e30) if device.scale_up is None else device
 
 
+def with_context(name: str, tokens: int) -> rl.LLM:
+    """Return a model that attends to so many tokens: some were asked for more than they were trained on, and ran."""
+    llm = rl.get_llm(name)
+    return llm if tokens <= llm.max_context else llm.replace(max_context=tokens)
+
+
 def _estimate(runs: list[Run]) -> Iterable[float]:
     """Estimate runs that differ only in batch and, but for requests, in length; of their layouts, the fastest."""
     first = runs[0]
     if first.kind == "product":
         return [_product_flops_per_s(hs.get(run.machine), run) for run in runs]
-    device, llm, precision = device_of(first.machine), rl.get_llm(first.llm), policy_of(first.precision)
+    device, precision = device_of(first.machine), policy_of(first.precision)
+    llm = with_context(first.llm, first.prompt_tokens + int(first.output_tokens))
     counted, batch = (np.array([getattr(run, name) for run in runs]) for name in ("counted", "batch"))
     context = np.array([run.output_tokens // 2 for run in runs])
     rates = []

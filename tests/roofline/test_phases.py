@@ -15,6 +15,7 @@ DENSE_LLAMAS = [
     name
     for name in rl.llm_names()
     if rl.get_llm(name).family == "llama" and rl.get_llm(name).moe is None and rl.get_llm(name).blocks is None
+    if rl.get_llm(name).max_context >= 4096  # the lengths below
 ]
 H100, GAUDI2 = hs.get("h100-sxm"), hs.get("gaudi-2")
 LLAMA = rl.get_llm("llama-3.1-8b")
