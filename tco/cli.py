@@ -181,9 +181,10 @@ def _compare(options: argparse.Namespace) -> str:
     if options.ideal and (options.runs or options.framework):
         raise ValueError("--ideal takes neither --runs nor --framework: an ideal roofline knows no losses")
     if not options.ideal:
+        shared = options.tp * options.pp * options.dp
         chosen = forecast.choose(
-            (devices[0], devices[1]),
-            (of_a, of_b),
+            forecast.Side(devices[0], of_a, _batch(options), options.context, shared),
+            forecast.Side(devices[1], of_b, _batch(options), options.context, shared),
             frameworks=options.framework.split(",") if options.framework else (),
             runs=options.runs,
         )
@@ -213,6 +214,10 @@ def _compare(options: argparse.Namespace) -> str:
     return f"{text}\n\nHeatmap: {picture}" if picture else text
 
 
+def _batch(options: argparse.Namespace) -> int:
+    return options.batch if options.batch is not None else (1 if options.phase == "prefill" else 64)
+
+
 def _phase(
     llm: LLM,
     accelerator: Accelerator,
@@ -221,7 +226,7 @@ def _phase(
     *,
     calibration: rl.Calibration | None = None,
 ) -> PhaseEstimate:
-    batch = options.batch if options.batch is not None else (1 if options.phase == "prefill" else 64)
+    batch = _batch(options)
     shared: dict[str, Any] = {
         "calibration": calibration,
         "tensor_parallel": options.tp,

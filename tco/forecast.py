@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from hardware_specs import Accelerator, UnknownNameError
-from roofline.calibration import Calibration, calibrate, calibrations, get_calibration
-from roofline.measurements import Runs, read
+from roofline.calibration import Calibration, calibrate, calibrations
+from roofline.measurements import Runs, names, read
 
 
 class Chosen(NamedTuple):
@@ -29,24 +29,47 @@ class Chosen(NamedTuple):
     note: str = ""
 
 
-def choose(
-    sides: tuple[Accelerator, Accelerator],
-    precisions: tuple[str, str],
-    *,
-    frameworks: Sequence[str] = (),
-    runs: Sequence[str] = (),
-) -> Chosen:
-    """Choose the calibrations of two accelerators.
+class Side(NamedTuple):
+    """A machine and what it is asked to do.
 
-    Runs of the user's come first. Of what is shipped, the same framework on both sides if both were measured in their
-    precision with it; else for each side the one that :func:`roofline.get_calibration` names.
+    Attributes
+    ----------
+    accelerator : Accelerator
+        The machine.
+    precision : str
+        Precision policy.
+    batch, tokens, devices : int
+        Sequences, the context or prompt of each, and accelerators of one replica.
+    """
+
+    accelerator: Accelerator
+    precision: str
+    batch: int
+    tokens: int
+    devices: int
+
+    def outside(self, calibration: Calibration) -> int:
+        """How many things asked for were not measured.
+
+        Parameters
+        ----------
+        calibration : Calibration
+            Of the machine.
+        """
+        asked = {"batch": self.batch, "tokens": self.tokens, "devices": self.devices}
+        return len(calibration.outside(precision=self.precision, **asked))
+
+
+def choose(a: Side, b: Side, *, frameworks: Sequence[str] = (), runs: Sequence[str] = ()) -> Chosen:
+    """Choose the calibrations of two sides.
+
+    Runs of the user's come first. Of what is shipped, the pair that measured most of what is asked; then the same
+    software on both sides; then the smaller errors on models that were held out.
 
     Parameters
     ----------
-    sides : tuple of Accelerator
-        A and B.
-    precisions : tuple of str
-        Of each.
+    a, b : Side
+        The sides.
     frameworks : sequence of str
         Software, one for both or one for each.
     runs : sequence of str
@@ -66,51 +89,55 @@ def choose(
     Examples
     --------
     >>> import hardware_specs as hs
-    >>> found = choose((hs.get("h100-sxm"), hs.get("gh200-96gb")), ("bf16", "bf16"))
+    >>> h100, gh200, b300 = (Side(hs.get(key), "bf16", 64, 2048, 1) for key in ("h100-sxm", "gh200-96gb", "b300"))
+    >>> found = choose(h100, gh200)
     >>> found.a.framework == found.b.framework
     True
-    >>> choose((hs.get("h100-sxm"), hs.get("b300")), ("bf16", "bf16")).note
+    >>> choose(h100, b300).note
     'no calibration of b300'
     """
     if len(frameworks) > 2:
         raise ValueError(f"framework = {','.join(frameworks)!r} is not accepted: give one name, or two as A,B")
+    sides = (a, b)
     named: list[str | None] = list((list(frameworks) * 2)[:2]) if frameworks else [None, None]
-    own = [_own(side, framework, runs) for side, framework in zip(sides, named, strict=True)]
+    own = [_own(side.accelerator, framework, runs) for side, framework in zip(sides, named, strict=True)]
     if runs and own == [None, None]:
-        raise ValueError(f"runs of neither {sides[0].key} nor {sides[1].key} in {', '.join(map(str, runs))}")
-    found = list(own)
-    shared = _shared(sides, precisions) if not frameworks and own == [None, None] else None
-    missing = []
-    for index, (side, precision) in enumerate(zip(sides, precisions, strict=True)):
-        if found[index] is not None:
-            continue
-        try:
-            found[index] = get_calibration(side.key, named[index] or shared, precision=precision)
-        except UnknownNameError:
-            if frameworks:
-                raise
-            missing.append(side.key)
+        raise ValueError(f"no run of {a.accelerator.key} or {b.accelerator.key} in {', '.join(map(str, runs))}")
+    options = [
+        [mine] if mine is not None else _shipped(side.accelerator.key, framework)
+        for side, framework, mine in zip(sides, named, own, strict=True)
+    ]
+    missing = [side.accelerator.key for side, found in zip(sides, options, strict=True) if not found]
     if missing:
         return Chosen(None, None, f"no calibration of {' and '.join(dict.fromkeys(missing))}")
-    return Chosen(found[0], found[1])
+
+    def rank(pair: tuple[Calibration, Calibration]) -> tuple[int, bool, float]:
+        outside = sum(side.outside(one) for side, one in zip(sides, pair, strict=True))
+        errors = [one.losses_on(side.devices).error.leave_one_model_out for side, one in zip(sides, pair, strict=True)]
+        return outside, pair[0].framework != pair[1].framework, sum(1.0 if error is None else error for error in errors)
+
+    mine, theirs = min(((one, other) for one in options[0] for other in options[1]), key=rank)
+    return Chosen(mine, theirs)
 
 
-def _own(side: Accelerator, framework: str | None, paths: Sequence[str]) -> Calibration | None:
+def _own(accelerator: Accelerator, framework: str | None, paths: Sequence[str]) -> Calibration | None:
     """Calibrate a side on the user's runs, if there are any of it."""
     runs = Runs({})
     for path in paths:
-        runs = runs + read(path).where(accelerator=side.key)
+        runs = runs + read(path).where(accelerator=accelerator.key)
     if framework is not None:
         runs = runs.where(framework=framework)
     return calibrate(runs) if len(runs) else None
 
 
-def _shared(sides: tuple[Accelerator, Accelerator], precisions: tuple[str, str]) -> str | None:
-    """Return the framework in which both sides were measured in their precision, with the smaller errors; if any."""
-    errors: dict[str, list[float]] = {}
-    for side, precision in zip(sides, precisions, strict=True):
-        for one in calibrations():
-            if one.accelerator == side.key and precision in one.within.get("precision", ()):
-                errors.setdefault(one.framework, []).append(one.error.leave_one_model_out or 1.0)
-    both = {framework: sum(found) for framework, found in errors.items() if len(found) == 2}
-    return min(both, key=lambda framework: both[framework]) if both else None
+def _shipped(key: str, framework: str | None) -> list[Calibration]:
+    """Return what is shipped of a machine, with a framework if one is named."""
+    of_machine = [one for one in calibrations() if one.accelerator == key]
+    if framework is None or not of_machine:
+        return of_machine
+    wanted = (framework.lower(), names.framework(framework).lower())
+    found = [one for one in of_machine if one.software.lower() in wanted or one.framework.lower() in wanted]
+    if not found:
+        there = ", ".join(one.software for one in of_machine)
+        raise UnknownNameError(f"no calibration of {key} with {framework!r}: there are {there}")
+    return found

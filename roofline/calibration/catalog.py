@@ -57,7 +57,8 @@ def get_calibration(accelerator: str, framework: str | None = None, *, precision
         Key or alias.
     framework : str, optional
         Software, with or without its version; case does not matter. Of several that it may mean, those that were
-        measured in `precision` come first, and of these the one with the smallest error on models held out.
+        measured in `precision` come first, then those with batches of several sequences, and of these the one with the
+        smallest error on models held out.
     precision : str, optional
         Precision policy that it should have been measured in, as far as there is one.
 
@@ -92,10 +93,10 @@ def get_calibration(accelerator: str, framework: str | None = None, *, precision
         exact = [one for one in found if one.software.lower() in wanted]
         of_machine = exact if precision is None and exact else found
 
-    def rank(one: Calibration) -> tuple[bool, float]:
+    def rank(one: Calibration) -> tuple[bool, bool, float]:
         error = one.error.leave_one_model_out
-        return (precision is not None and precision not in one.within.get("precision", ()),
-                error if error is not None else 1.0)  # fmt: skip
+        unlike = precision is not None and precision not in one.within.get("precision", ())
+        return unlike, one.within.get("batch", (1, 1))[1] == 1, 1.0 if error is None else error
 
     return min(of_machine, key=rank)
 

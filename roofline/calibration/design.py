@@ -10,13 +10,14 @@ import numpy as np
 
 import hardware_specs as hs
 from roofline.calibration.schedule import Pass, passes, room_tokens
-from roofline.calibration.software import WHOLE_HEADS, is_narrow, is_paged
+from roofline.calibration.software import WHOLE_HEADS, is_emulated, is_narrow, is_paged
 from roofline.ceilings import ceiling_times_s
 from roofline.forward import decode_operations, prefill_operations
 from roofline.layout import over_dies
 from roofline.llm_catalog import get_llm
 from roofline.machine import Machine, machine
 from roofline.measurements.bounds import groups, layout_of, measured_time_s
+from roofline.measurements.fields import AT_ONCE
 from roofline.measurements.records import Runs
 from roofline.operations import KINDS, Operation
 from roofline.precision import policy
@@ -230,7 +231,13 @@ def design(runs: Runs) -> Design:
                 runs.output_tokens[row],
             )
             if phase == "generate":
-                room = room_tokens(llm, device, formats, layout, framework=framework, batch=batch, prompt_tokens=prompt)
+                room = (
+                    np.inf
+                    if runs.variant[row] == AT_ONCE
+                    else room_tokens(
+                        llm, device, formats, layout, framework=framework, batch=batch, prompt_tokens=prompt
+                    )
+                )
                 found = passes(framework, batch, prompt, output, room, _chunk(runs.variant[row]))
             elif phase == "prefill":
                 found = [Pass(False, batch, prompt)]
@@ -270,6 +277,8 @@ def _able(accelerator: str, llm: str, precision: str, sizes: Any, devices: float
     if layout is None or not (accelerator and llm and precision):
         return False
     try:
+        if is_emulated(policy(precision), hs.get(accelerator)):
+            return False
         split = over_dies(layout, hs.get(accelerator))
         rates = _rates(hs.get(accelerator), policy(precision), split.joined)
         work: dict[str, Any] = {"batch": np.ones(1), "context_tokens": np.ones(1)}

@@ -253,6 +253,35 @@ class Calibration:
         )
         return rates.replace(**found)
 
+    def outside(self, *, batch: Array, tokens: Array, precision: str, devices: int) -> list[str]:
+        """Say what of a workload lies outside the runs that the calibration was found on.
+
+        Parameters
+        ----------
+        batch, tokens : array
+            Sequences, and the context or prompt of each.
+        precision : str
+            Precision policy.
+        devices : int
+            Accelerators of one replica.
+
+        Returns
+        -------
+        list of str
+        """
+        notes = []
+        for name, value in (("batch", batch), ("tokens", tokens), ("devices", devices)):
+            if name in self.within:
+                low, high = self.within[name]
+                if np.min(value) < low or np.max(value) > high:
+                    measured = f"{low:,.0f} to {high:,.0f}" if low < high else f"{low:,.0f}"
+                    notes.append(f"{name} {span(value)} where {measured} {'were' if low < high else 'was'} measured")
+        formats = self.within.get("precision", ())
+        sixteen = {"bf16", "fp16"}
+        if formats and precision not in formats and not (precision in sixteen and sixteen & set(formats)):
+            notes.append(f"{precision} where {', '.join(formats)} {'were' if len(formats) > 1 else 'was'} measured")
+        return notes
+
     def beyond(self, estimate: Any) -> list[str]:
         """Say what of an estimate lies outside the runs that the calibration was found on.
 
@@ -260,24 +289,21 @@ class Calibration:
         ----------
         estimate : PhaseEstimate
             What it was used for.
+
+        Returns
+        -------
+        list of str
+            Of one sentence, or of none.
         """
-        notes = []
-        for name, value in (("batch", estimate.batch), ("tokens", estimate.tokens)):
-            if name in self.within:
-                low, high = self.within[name]
-                if np.min(value) < low or np.max(value) > high:
-                    unit = "tokens" if name == "tokens" else name
-                    notes.append(f"{unit} {span(value)} outside the {low:,.0f} to {high:,.0f} measured")
-        measured = self.within.get("precision", ())
-        if measured and estimate.precision.name not in measured:
-            notes.append(f"precision {estimate.precision.name} was not measured, only {', '.join(measured)}")
-        if "devices" in self.within:
-            low, high = self.within["devices"]
-            if not low <= estimate.devices <= high:
-                notes.append(f"devices {estimate.devices} outside the {low:,.0f} to {high:,.0f} measured")
+        notes = self.outside(
+            batch=estimate.batch,
+            tokens=estimate.tokens,
+            precision=estimate.precision.name,
+            devices=estimate.devices,
+        )
         if not notes:
             return []
-        return [f"beyond the runs of {self.accelerator} with {self.software}: {'; '.join(notes)}"]
+        return [f"{self.accelerator} with {self.software} is calibrated on other runs: {'; '.join(notes)}"]
 
     def __repr__(self) -> str:
         return f"Calibration({self.accelerator}, {self.software}: {self.error})"

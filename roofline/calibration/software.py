@@ -9,6 +9,7 @@ from hardware_specs import number_format
 if TYPE_CHECKING:
     from hardware_specs import Accelerator
     from roofline.llm import LLM
+    from roofline.precision import PrecisionPolicy
 
 WHOLE_HEADS = 512
 """Sequences times heads of a device from which vLLM's paged attention no longer splits contexts: blocks enough."""
@@ -23,6 +24,23 @@ def is_narrow(format_name: str) -> bool:
         Such as ``"fp8"``.
     """
     return number_format(format_name).bits < 16
+
+
+def is_emulated(precision: PrecisionPolicy, device: Accelerator) -> bool:
+    """Whether weights or cache are stored in 8-bit or 4-bit floats that a machine has no instructions for.
+
+    Kernels then take the bits apart, in as many ways as there are kernels: no constant of the machine tells how long.
+
+    Parameters
+    ----------
+    precision : PrecisionPolicy
+        Formats of each part.
+    device : Accelerator
+        The machine.
+    """
+    stored = {number_format(name).engine or name for name in (precision.weights, precision.kv_cache)}
+    floats = {name for name in stored if name.startswith("fp") and is_narrow(name)}
+    return any(name not in {number_format(known).engine for known in device.formats} for name in floats)
 
 
 def is_paged(framework: str, device: Accelerator, llm: LLM, kv_cache: str = "bf16") -> bool:

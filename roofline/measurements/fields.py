@@ -93,5 +93,8 @@ WHOLE = ("devices", "tensor_parallel", "pipeline_parallel", "expert_parallel", "
 MEASURED = tuple(field.name for field in _ALL if field.measured)
 """Columns that hold results, at least one of which a run must have."""
 
+AT_ONCE = "all at once"
+"""A ``variant``: a batch of which the publisher says that it ran at once, whatever software usually keeps in memory."""
+
 BOUNDARIES = ("device", "board", "chassis", "rack")
 """What a measured power can hold; unlike boundaries are not compared."""

@@ -44,7 +44,7 @@ def flag(runs: Runs) -> Runs:
     >>> runs = Runs.from_rows([{"accelerator": "h100-sxm", "llm": "llama-3.1-8b", "precision": "bf16", "devices": 1,
     ...                         "phase": "decode", "batch": 1, "context_tokens": 1024, "output_tokens_per_s": 900.0}])
     >>> flag(runs)[0].flags
-    'faster than the hardware: 4.1 × the ideal roofline'
+    'faster than the hardware: 4.07 × the ideal roofline'
     """
     if not len(runs):
         return runs
@@ -85,7 +85,7 @@ def _context(key: str) -> float:
 def _warming(runs: Runs, right: NDArray[np.bool_]) -> list[tuple[int, str]]:
     """Find runs that took longer for a token than the same run with longer prompts and outputs, where it costs more.
 
-    Only runs with the same share of output are held against each other: a token that is read costs less than one that
+    Their median counts, for one of them may be wrong itself. Only runs with the same share of output are held against each other: a token that is read costs less than one that
     is written. The first run of a series often holds what is done once: compiling, capturing graphs, filling caches.
     """
     what = [name for name in FIELDS if name not in (*MEASURED, *_PLACE, "prompt_tokens", "output_tokens")]
@@ -95,15 +95,16 @@ def _warming(runs: Runs, right: NDArray[np.bool_]) -> list[tuple[int, str]]:
     use = np.flatnonzero(right & (runs.phase == "generate") & ~np.isnan(per_token))
     order = use[np.lexsort((-runs.prompt_tokens[use], alike[use]))]  # the longest first
     found = []
-    quickest, group = np.inf, -1
+    longer: list[float] = []
+    group = -1
     for row in order.tolist():
         if alike[row] != group:
-            quickest, group, longer = np.inf, alike[row], row
-        if per_token[row] > _WARMING * quickest:
-            found.append((row, f"{per_token[row] / quickest:.3g} × the time per token of {_where(runs, longer)}, "
-                               "which is longer: a first run, still warming up?"))  # fmt: skip
-        elif per_token[row] < quickest:
-            quickest, longer = per_token[row], row
+            group, longer = alike[row], []
+        times = per_token[row] / np.median(longer) if longer else 1.0
+        if times > _WARMING:
+            found.append((row, f"{times:.3g} × the time per token of longer runs: a first run, still warming up?"))
+        else:
+            longer.append(per_token[row])
     return found
 
 

@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 
 from roofline._arrays import Array
-from roofline._text import span
 from roofline._validation import choice
 from roofline.calibration.prediction import predict
 from roofline.calibration.record import Calibration
@@ -23,6 +22,7 @@ from roofline.plot.measured_plan import (
     Calibrations,
     accelerator_words,
     calibration_of,
+    figure,
     half_width,
     layout_words,
     llm_words,
@@ -380,7 +380,7 @@ def _beyond(calibration: Calibration, grid: Runs) -> list[str]:
     for name, values in (("batch", grid.batch), ("tokens", tokens)):
         low, high = calibration.within.get(name, (0, np.inf))
         if values.min() < low or values.max() > high:
-            notes.append(f"calibrated on {name} {span([low, high])}; beyond, the line is extrapolated")
+            notes.append(f"calibrated on {name} {figure(low)} to {figure(high)}; beyond, the line is extrapolated")
     return notes
 
 
@@ -389,8 +389,8 @@ def _write(name: str, value: Any) -> str:
         if value == -1:
             return ""
         if name == "lengths":
-            return _NUMBERS[name].format(*map(span, value))
-        return _EQUAL if name == "share" and value == 1 else _NUMBERS[name].format(span(value))
+            return _NUMBERS[name].format(*map(figure, value))
+        return _EQUAL if name == "share" and value == 1 else _NUMBERS[name].format(figure(value))
     if name == "precision" and value:
         return precision_words([value])[value]
     return {"llm": llm_words, "accelerator": accelerator_words}.get(name, str)(value) if value else ""

@@ -128,7 +128,7 @@ def against_roofline(
     ax.set_axisbelow(True)
     ax.tick_params(labelsize=FONT_POINTS)
     keyed = _draw_key(ax, plan)
-    heading(ax, title if title is not None else plan.title, *_against_print(plan), *([" "] if keyed else []))
+    heading(ax, title if title is not None else plan.title, *_against_print(ax, plan), *([" "] if keyed else []))
     return ax
 
 
@@ -145,8 +145,8 @@ def parity(
     """Draw measured against predicted throughput, with the 90 % interval around the diagonal.
 
     The farthest runs outside their interval are numbered, and named beside the picture. Flagged runs are hollow, and no
-    error counts them. Where runs have intervals of unlike widths the band is the median one; how many runs are within is
-    counted with each run's own.
+    error counts them. Where runs have intervals of unlike widths the band is the median one; the share of runs within
+    is counted with each run's own.
 
     Parameters
     ----------
@@ -212,14 +212,14 @@ def parity(
     placer = LabelPlacer(ax)
     placer.keep_off_line(np.stack([ends, ends], axis=1))
     if compared.band is not None:
-        handles.append(Patch(color=_BAND, label=_band_words(compared)))
+        handles.append(Patch(color=_BAND, label=_band_words(compared).replace(", ", ",\n")))
     handles.append(Line2D([], [], color="black", linewidth=1.0, label="measured as predicted"))
     if plan.outliers:
         handles.append(Line2D([], [], linestyle="", label="\nfarthest outside their interval:"))
     for turn, (index, text) in enumerate(plan.outliers, 1):
         point = float(compared.predicted[index]), float(compared.measured[index])
         placer.label(str(turn), point, colour="black").set_gid("outlier")
-        label = textwrap.fill(text, 34)
+        label = textwrap.fill(", ".join(part.replace(" ", "\N{NO-BREAK SPACE}") for part in text.split(", ")), 34)
         handles.append(Line2D([], [], linestyle="", marker=f"${turn}$", markersize=6, color="black", label=label))
     _legend(ax, handles, loc="upper left", bbox_to_anchor=(1.02, 1.0))
     for axis in (ax.xaxis, ax.yaxis):
@@ -231,7 +231,7 @@ def parity(
     ax.set_axisbelow(True)
     ax.tick_params(labelsize=FONT_POINTS)
     headline = f"{plan.title}: measured against predicted, MAPE {_share(compared.mape)}"
-    heading(ax, title if title is not None else headline, *_small_print(compared, plan.outside))
+    heading(ax, title if title is not None else headline, *_small_print(ax, compared, plan.outside))
     return ax
 
 
@@ -303,9 +303,9 @@ def residuals(
     for place, group in enumerate(plan.groups):
         if group.quartiles is not None:
             low, median, high = group.quartiles
-            box = {"facecolor": "#ffffff", "alpha": 0.65, "edgecolor": _GREY, "linewidth": 0.9}
+            box: dict[str, Any] = {"facecolor": "#ffffff", "alpha": 0.65, "edgecolor": _GREY, "linewidth": 0.9}
             ax.bar(place, high - low, 0.62, low, zorder=2, gid=f"box {group.name}", **box)
-            across = {"color": _ORANGE, "linewidth": 2.2, "zorder": 2.5}
+            across: dict[str, Any] = {"color": _ORANGE, "linewidth": 2.2, "zorder": 4 if group.count > 3 else 2.5}
             ax.plot([place - 0.31, place + 0.31], [median, median], gid=f"median {group.name}", **across)
         at = place + _jitter(len(group.ratios))
         for hollow in (False, True):
@@ -314,7 +314,7 @@ def residuals(
                 _scatter(ax, at[rows], group.ratios[rows], _BLUE, "o", size, hollow, f"runs {group.name}")
     _set_ratio_axis(ax, plan.farthest)
     names = [f"{group.name}\n{times(group.count, 'run')}" for group in plan.groups]
-    style = {"rotation": 30, "ha": "right", "rotation_mode": "anchor"} if turned else {}
+    style: dict[str, Any] = {"rotation": 30, "ha": "right", "rotation_mode": "anchor"} if turned else {}
     ax.set_xticks(range(len(names)), [name.replace("\n", ", ") for name in names] if turned else names, **style)
     for text in ax.get_xticklabels():
         text.set_parse_math(False)
@@ -326,7 +326,7 @@ def residuals(
     headline = f"{plan.title}: residuals by {_noun(by)}, MAPE {_share(compared.mape)}"
     boxes = "box: middle half of the runs; orange: median"
     band = "" if compared.band is None else f"; band: {_band_words(compared)}"
-    heading(ax, title if title is not None else headline, *_small_print(compared, plan.outside), f"{boxes}{band}")
+    heading(ax, title if title is not None else headline, *_small_print(ax, compared, plan.outside), f"{boxes}{band}")
     return ax
 
 
@@ -335,7 +335,10 @@ def residuals(
 
 def _draw_line(ax: Axes, line: ModelLine, plan: AgainstPlan) -> None:
     colour = _colour_of(line, plan)
-    dashes = {"linestyle": _DASHED if line.kind == "ideal" else "-", "linewidth": 1.2 if line.kind == "ideal" else 1.7}
+    dashes: dict[str, Any] = {
+        "linestyle": _DASHED if line.kind == "ideal" else "-",
+        "linewidth": 1.2 if line.kind == "ideal" else 1.7,
+    }
     ax.plot(line.x, line.y, color=colour, zorder=2, gid=f"{line.kind} {line.name}", **dashes)
     if line.kind == "calibrated":
         ax.fill_between(
@@ -494,7 +497,12 @@ def _noun(by: str) -> str:
     return {"llm": "model", "pair": "machine and software", "layout": "devices", "tokens": "length"}.get(by, by)
 
 
-def _small_print(compared: Compared, outside: int) -> tuple[str, ...]:
+def _wrapped(ax: Axes, text: str) -> list[str]:
+    """Break a line of small print where the axes, and what is usually free beside them, end."""
+    return textwrap.wrap(text, max(30, int(17.5 * ax.bbox.width / ax.figure.dpi)))
+
+
+def _small_print(ax: Axes, compared: Compared, outside: int) -> tuple[str, ...]:
     """Say what predicts, how many runs are within their interval, and what the picture leaves out."""
     clean = int(np.sum(~compared.flagged))
     within = "" if compared.within is None else f"; {percent(compared.within)} within their {percent(LEVEL)} interval"
@@ -502,10 +510,11 @@ def _small_print(compared: Compared, outside: int) -> tuple[str, ...]:
     left = [f"hollow: {times(flagged, 'flagged run')}, not counted"] if flagged else []
     left += [f"{outside:,} beyond the axes"] if outside else []
     left += [f"{times(compared.without, 'run')} without a prediction"] if compared.without else []
-    return f"predicted: {compared.kind}", f"{times(clean, 'run')}{within}", "; ".join(left)
+    predicted = _wrapped(ax, f"predicted: {compared.kind}")
+    return *predicted, f"{times(clean, 'run')}{within}", "; ".join(left)
 
 
-def _against_print(plan: AgainstPlan) -> tuple[str, ...]:
+def _against_print(ax: Axes, plan: AgainstPlan) -> tuple[str, ...]:
     """Say what all runs share, what is drawn, and where the calibration comes from."""
     calibrated = any(line.kind == "calibrated" for line in plan.lines)
     drawn = "points: measured; dashed: ideal roofline"
@@ -514,4 +523,4 @@ def _against_print(plan: AgainstPlan) -> tuple[str, ...]:
     )
     left = f"hollow: {times(plan.flagged, 'flagged run')}" if plan.flagged else ""
     left += f", {plan.outside:,} of them beyond the axis" if plan.outside else ""
-    return plan.common, drawn, left, *plan.notes
+    return tuple(part for line in (plan.common, drawn, left, *plan.notes) for part in _wrapped(ax, line))

@@ -12,7 +12,6 @@ import numpy as np
 
 import hardware_specs as hs
 from roofline._arrays import Array
-from roofline._text import span
 from roofline._validation import choice
 from roofline.calibration.own_runs import losses_of
 from roofline.calibration.prediction import predict
@@ -93,7 +92,7 @@ class Compared:
     @property
     def mape(self) -> float:
         """Mean absolute relative error of what is predicted of the runs without a flag."""
-        return mape(-self.logs[~self.flagged])
+        return mape(self.logs[~self.flagged])
 
     @property
     def within(self) -> float | None:
@@ -159,9 +158,9 @@ def compare(
         given = require_calibrations(calibration)
         times_s, half, measured_s = np.full(len(every), np.nan), np.full(len(every), np.nan), measured_time_s(every)
         if given:
-            for one, rows in _by_calibration(every, given):
-                times_s[rows] = predict(every[rows], one)
-                half[rows] = [half_width(one, devices) for devices in every.devices[rows]]
+            for chosen, rows in _by_calibration(every, given):
+                times_s[rows] = predict(every[rows], chosen)
+                half[rows] = [half_width(chosen, devices) for devices in every.devices[rows]]
         else:
             times_s = predict(every)
         kind = "ideal roofline" if not given else given[0].provenance if len(given) == 1 else "calibrated"
@@ -377,7 +376,7 @@ class ResidualPlan:
     by : str
         What the categories are of.
     groups : tuple of ResidualGroup
-        Numbers ascending; names by their median.
+        Numbers and layouts ascending; names by their median.
     farthest : float
         Largest ratio on the axis, whose lower end is its inverse.
     outside : int
@@ -445,7 +444,7 @@ def plan_residuals(
         middle = np.exp(np.quantile(np.log(clean), (0.25, 0.5, 0.75))) if clean.size else None
         quartiles = None if middle is None else (float(middle[0]), float(middle[1]), float(middle[2]))
         groups.append(ResidualGroup(name, ratios[rows], flagged[rows], quartiles))
-    if by in _BY_NAME:
+    if by in _BY_NAME and by != "layout":
         groups.sort(key=lambda group: group.quartiles[1] if group.quartiles else np.inf)
     shown = np.abs(compared.logs[~flagged]) if not flagged.all() else np.abs(compared.logs)
     least = max(compared.band or 0.0, np.log(1.02))
@@ -469,7 +468,7 @@ def categories(runs: Runs, by: str) -> tuple[Array, list[str]]:
     names : array of str
         One per run.
     order : list of str
-        Numbers ascending, with what is not known last; names by the alphabet.
+        Numbers ascending, with what is not known last; layouts by their devices; names by the alphabet.
 
     Examples
     --------
@@ -479,7 +478,8 @@ def categories(runs: Runs, by: str) -> tuple[Array, list[str]]:
     """
     if by in _BY_NAME:
         names = _named(runs, by)
-        return names, sorted(set(names.tolist()))
+        first = {name: np.nan_to_num(runs.devices[names == name]).min() if by == "layout" else 0 for name in set(names)}
+        return names, sorted(first, key=lambda name: (first[name], name))
     values = runs.batch
     if by == "tokens":
         whole = np.nan_to_num(runs.prompt_tokens) + np.nan_to_num(runs.output_tokens)
@@ -488,10 +488,13 @@ def categories(runs: Runs, by: str) -> tuple[Array, list[str]]:
     names = np.full(len(runs), "not known", dtype=object)
     order = []
     if len(known) <= _MOST_VALUES:
-        bins = [(value, value, span(value)) for value in known]
+        bins = [(value, value, figure(value)) for value in known]
     else:
         powers = np.unique(np.floor(np.log2(known)))
-        bins = [(2**power, 2 ** (power + 1) - 1, span([2**power, 2 ** (power + 1) - 1])) for power in powers]
+        bins = [
+            (2**power, 2 ** (power + 1) - 1, f"{figure(2**power)} to {figure(2 ** (power + 1) - 1)}")
+            for power in powers
+        ]
     for low, high, name in bins:
         names[(values >= low) & (values < high + 1 if high > low else values == low)] = name
         order.append(name)
@@ -533,6 +536,22 @@ def software_words(run: Run) -> str:
     return f"{run.framework or ''} {run.version or ''}".strip()
 
 
+def figure(value: float) -> str:
+    """Write a number: a whole one in full, which a length or a batch mostly is.
+
+    Parameters
+    ----------
+    value : float
+        The number.
+
+    Examples
+    --------
+    >>> figure(16384), figure(12.3456)
+    ('16,384', '12.35')
+    """
+    return f"{value:,.0f}" if value == round(value) else f"{value:,.4g}"
+
+
 def times(count: int, what: str) -> str:
     """Write a number of things."""
     return f"{count:,} {what}{'s' * (count != 1)}"
@@ -566,15 +585,15 @@ def _labels(runs: Runs, rows: Array) -> list[str]:
         if len(set(column.tolist())) > 1:
             parts.append(column[rows])
     if len(set(runs.batch.tolist())) > 1:
-        parts.append([f"batch {span(value)}" if value == value else "" for value in runs.batch[rows]])
+        parts.append([f"batch {figure(value)}" if value == value else "" for value in runs.batch[rows]])
     parts.append([_lengths(runs[int(row)]) for row in rows])
     return [", ".join(filter(None, each)) for each in zip(*parts, strict=True)]
 
 
 def _lengths(run: Run) -> str:
     if run.context_tokens is not None:
-        return f"context {span(run.context_tokens)}"
-    known = [span(value) for value in (run.prompt_tokens, run.output_tokens) if value is not None]
+        return f"context {figure(run.context_tokens)}"
+    known = [figure(value) for value in (run.prompt_tokens, run.output_tokens) if value is not None]
     return f"{' + '.join(known)} tokens" if known else ""
 
 

@@ -11,7 +11,7 @@ from scipy.interpolate import RegularGridInterpolator
 import hardware_specs as hs
 import roofline as rl
 import tco
-from roofline.calibration import Calibration, Errors, Losses, between, predict
+from roofline.calibration import Calibration, Errors, Losses, between, calibrate, predict
 from roofline.calibration.study import usable
 from roofline.measurements import Runs, read
 from roofline.measurements.bounds import least_time_s, measured_time_s
@@ -182,8 +182,11 @@ def test_how_far_off_depends_on_where_it_is():
 
 def test_a_rough_grid_has_a_wide_spread():
     # property: noise of 20 % on the points widens what lies between them.
-    rough = true_s(GRID) * np.exp(0.2 * np.random.default_rng(1).standard_normal(len(GRID)))
-    assert between(decode_runs(GRID, rough), calibration=MODEL).spread.scale > 3 * FOUND.spread.scale
+    noise = np.exp(0.2 * np.random.default_rng(1).standard_normal(len(GRID)))
+    smooth_s = predict(decode_runs(GRID, np.ones(len(GRID))), TRUTH)
+    smooth, rough = (between(decode_runs(GRID, smooth_s * by), calibration=MODEL).spread for by in (1, noise))
+    assert rough.scale > 2 * smooth.scale
+    assert smooth.scale >= 0.016  # however well the line fits
 
 
 # As a throughput
@@ -237,7 +240,9 @@ def test_phases_are_not_mixed():
 
 
 def test_what_cannot_be_asked_is_refused():
-    with pytest.raises(ValueError, match=r"prompt_tokens is not accepted: the runs are of phase decode, over batch 1 to"):
+    with pytest.raises(
+        ValueError, match=r"prompt_tokens is not accepted: the runs are of phase decode, over batch 1 to"
+    ):
         FOUND.at(batch=1, prompt_tokens=1024)
     with pytest.raises(ValueError, match="context_tokens is missing: the runs are over batch 1 to 256, context_tokens"):
         FOUND.at(batch=1)
@@ -260,32 +265,31 @@ def test_what_cannot_be_asked_is_refused():
 # Measured
 
 
-@pytest.mark.parametrize("llm", ["llama-3-8b", "qwen2-7b", "mistral-7b-v0.1"])
-def test_every_second_point_of_a_public_grid(shared, llm):
-    # measured: batch 16 and the lengths 256 and 1,024 left out, and calibrated without them, the mean error is within
-    # 4 % and less than half of that of raw throughput, and of efficiency against the ideal roofline.
+def test_every_second_point_of_public_grids(shared):
+    # measured: vLLM's grids of two models on three machines; batch 16 and the lengths 256 and 1,024 are left out, and the
+    # model is calibrated without them. The module says what all grids give.
     runs = usable(read(shared / "measured" / "upstream" / "llm_inference_bench_all_results.csv"))
-    grid = runs.where(accelerator="h100-sxm", framework="vLLM", llm=llm, devices=1)
-    kept = np.isin(grid.batch, (1, 32, 64)) & np.isin(grid.prompt_tokens, (128, 512, 2048))
-    if kept.sum() != 9:
-        pytest.skip("not the grid that is meant")
-    left = grid[~kept]
-    sizes = {name: getattr(left, name) for name in ("batch", "prompt_tokens", "output_tokens")}
-    point = between(grid[kept]).at(**sizes)
-    assert point.inside.all()
-    true = measured_time_s(left)
-    ours = np.abs(true / point.time_s - 1).mean()
-
-    def cells(values):
-        order = np.lexsort((grid[kept].prompt_tokens, grid[kept].batch))
-        return values[order].reshape(3, 3)
-
-    asked = np.stack([left.batch, left.prompt_tokens], axis=-1)
-    rates = cells(grid[kept].tokens_per_s)
-    raw = RegularGridInterpolator(((1, 32, 64), (128, 512, 2048)), rates)(asked)
-    ratio = cells(np.log(least_time_s(grid[kept]) / measured_time_s(grid[kept])))
-    axes = (np.log((1, 32, 64)), np.log((128, 512, 2048)))
-    ideal_s = least_time_s(left) / np.exp(RegularGridInterpolator(axes, ratio)(np.log(asked)))
-    off_raw, off_ideal = np.abs(raw / left.tokens_per_s - 1).mean(), np.abs(true / ideal_s - 1).mean()
-    assert ours < 0.04
-    assert ours < min(off_raw, off_ideal) / 2
+    batches, lengths = (1, 32, 64), (128, 512, 2048)
+    axes = np.log(batches), np.log(lengths)
+    off: dict[str, list] = {"ours": [], "ideal": [], "raw": []}
+    for llm in ("llama-2-7b", "llama-3-8b"):
+        for machine in ("a100-sxm-40gb", "gh200-96gb", "h100-sxm"):
+            grid = runs.where(accelerator=machine, framework="vLLM", llm=llm, devices=1, batch=[1, 16, 32, 64])
+            kept = np.isin(grid.batch, batches) & np.isin(grid.prompt_tokens, lengths)
+            left, some = grid[~kept], grid[kept]
+            some = some[np.lexsort((some.prompt_tokens, some.batch))]
+            found = between(some, calibration=calibrate(some, shipped=False)).at(
+                batch=left.batch, prompt_tokens=left.prompt_tokens, output_tokens=left.output_tokens
+            )
+            assert found.inside.all()
+            asked, true = np.stack([left.batch, left.prompt_tokens], axis=-1), measured_time_s(left)
+            ratio = np.log(least_time_s(some) / measured_time_s(some)).reshape(3, 3)
+            ideal_s = least_time_s(left) / np.exp(RegularGridInterpolator(axes, ratio)(np.log(asked)))
+            raw = RegularGridInterpolator((batches, lengths), some.tokens_per_s.reshape(3, 3))(asked)
+            off["ours"].append(true / found.time_s - 1)
+            off["ideal"].append(true / ideal_s - 1)
+            off["raw"].append(raw / left.tokens_per_s - 1)
+    mean = {name: np.abs(np.concatenate(each)).mean() for name, each in off.items()}
+    assert mean["ours"] < 0.025
+    assert mean["ours"] < 0.8 * mean["ideal"]
+    assert mean["ours"] < 0.25 * mean["raw"]

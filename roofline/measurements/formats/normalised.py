@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from roofline.measurements.fields import AT_ONCE
 from roofline.measurements.formats import ml_energy
 from roofline.measurements.records import Runs
 from roofline.measurements.sheet import Objects, RefusedRowError, Sheet
@@ -78,7 +79,7 @@ def runs(document: Sheet) -> Runs:
         "batch": sheet.numbers("batch"),
         "prompt_tokens": prompt,
         "output_tokens": sheet.numbers("output_len"),
-        "variant": [task for _, task in modes],
+        "variant": np.where(phase == "generate", AT_ONCE, [task for _, task in modes]).astype(object),
         "output_tokens_per_s": np.where(kind == "output", rate, np.nan),
         "tokens_per_s": np.where(kind == "total", rate, np.nan),
         "latency_s": np.where((phase == "prefill") & np.isnan(latency), first, latency),
