@@ -15,8 +15,8 @@ import numpy as np
 from roofline._arrays import Array
 from roofline._validation import choice, number
 
-_NODES = 400
-"""Points at which the distribution of a ratio of two uncertain numbers is summed: enough for three digits of it."""
+_NODES = 1000
+"""Points at which the distribution of a ratio of two uncertain numbers is summed: enough for levels up to 0.99."""
 
 
 class Interval(NamedTuple):

@@ -322,8 +322,7 @@ def compare(a: Deployment, b: Deployment) -> Comparison:
 def _refuse_unlike(left: Any, right: Any) -> None:
     # A cap is a choice about one side, and so no unlikeness: its phase is compared.
     left, right = (getattr(side, "unthrottled", side) for side in (left, right))
-    modelled = all(side.kind != "measured" for side in (left, right))
-    if not modelled:
+    if any(hasattr(side, "runs") for side in (left, right)):
         _refuse_unlike_runs(left, right)
         return
     for what, field in (("phases", "phase"), ("logits", "logits")):

@@ -42,6 +42,8 @@ class Design:
     ----------
     measured_s : array
         Time of each run [s].
+    once : array
+        1 for a run from prompt to last token, which pays what a run takes once; 0 for a phase alone.
     run, times : array
         Which run each pass belongs to, and how often it is run.
     decode, sequences, tokens, single, paged, whole, narrow_matrix, narrow_memory : array
@@ -59,6 +61,7 @@ class Design:
     """
 
     measured_s: Column
+    once: Column
     run: Column
     times: Column
     decode: Column
@@ -142,8 +145,8 @@ class Design:
         new[index] = np.arange(len(index))
         kept = new[self.run] >= 0
         parts = {each.name: getattr(self, each.name) for each in fields(self)}
-        chosen = {name: part[kept] for name, part in parts.items() if name not in ("measured_s", "run")}
-        return Design(measured_s=self.measured_s[index], run=new[self.run[kept]], **chosen)
+        chosen = {name: part[kept] for name, part in parts.items() if name not in ("measured_s", "once", "run")}
+        return Design(measured_s=self.measured_s[index], once=self.once[index], run=new[self.run[kept]], **chosen)
 
 
 class Part(NamedTuple):
@@ -247,7 +250,8 @@ def design(runs: Runs) -> Design:
         _add(parts, listed, runs, device, llm, formats, layout, float(np.nan_to_num(runs.routing_skew[rows[0]])))
     joined = parts.joined()
     order = np.argsort(joined["run"], kind="stable")
-    return Design(measured_s=measured_time_s(runs), **{name: column[order] for name, column in joined.items()})
+    whole_runs = (runs.phase == "generate").astype(np.float64)
+    return Design(measured_s=measured_time_s(runs), once=whole_runs, **{name: column[order] for name, column in joined.items()})
 
 
 def modelled(runs: Runs) -> Column:

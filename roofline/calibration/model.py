@@ -169,7 +169,7 @@ def predicted_s(design: Design, constants: Mapping[str, float]) -> Array:
     )
     ahead = 1 - of("overlap") * d.follows / (d.follows + 1)
     total = np.bincount(d.run, weights=d.times * ((times + d.latency_s) * ahead + host), minlength=len(d))
-    return total + of("run_s")
+    return total + d.once * of("run_s")
 
 
 def _where(mask: Array, then: float, otherwise: float) -> Array:

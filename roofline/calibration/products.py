@@ -40,7 +40,6 @@ import hardware_specs as hs
 from hardware_specs import Accelerator, number_format
 from roofline._arrays import Array
 from roofline._validation import choice, count, number
-from roofline.calibration.uncertainty import spread_of
 from roofline.ceilings import ceiling_times_s, operation_time_s
 from roofline.kernels.curves import KernelError
 from roofline.machine import Machine
@@ -74,13 +73,15 @@ PRODUCT_CONSTANTS = MappingProxyType(
 """The constants, in the order in which they are added; what is likely is what kernel tables show (docs/kernels.md)."""
 
 PRODUCTS = Spread(scale=0.08, freedom=3.3)
-"""Spread over the machines of Kim Table III, of rows that were left out."""
+"""Spread over the machines of Kim Table III, of rows that were left out: for those of which there are fewer than 8."""
 
 NOISE = 0.05
 """Relative error beyond which a product counts as an outlier, and pulls less than its square."""
 
 _FOLDS = 32
 _SEEN = 0.1
+_ENOUGH = 8  # runs whose errors say how far others may be off
+_LEAST = 0.01
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -190,8 +191,9 @@ class ProductCalibration:
         """
         if self.by == "precision":
             choice("precision", precision, tuple(self.matrix))
-        sizes = [number(name, size, at_least=1, whole=True) for name, size in (("m", m), ("k", k), ("n", n))]
-        return operation_time_s(_product(*sizes, precision), self.machine(variant=variant))
+        sizes = (number(name, size, at_least=1, whole=True) for name, size in (("m", m), ("k", k), ("n", n)))
+        rows, inner, columns = sizes
+        return operation_time_s(_product(rows, inner, columns, precision), self.machine(variant=variant))
 
     def tflops(self, *, m: Array, k: Array, n: Array, precision: str, variant: str | None = None) -> Array:
         """Return the rate of a product (M×K)·(K×N) [TFLOP/s].
@@ -245,12 +247,12 @@ def calibrate_products(runs: Runs, *, constants: int = 3, by: str | None = None)
 
     Examples
     --------
-    How much accumulating in 32 bits costs with a scale per row, and per tensor (Kim Table VII):
+    What accumulating in 32 bits costs an H100 with a scale per row (Kim Table VII):
 
     >>> from roofline.measurements import published
     >>> found = calibrate_products(published("kim2025-table7"), by="variant")
-    >>> {name: round(share, 1) for name, share in found.matrix.items() if "fp32" in name}
-    {'row-wise fp32-accumulation': 0.2, 'per-tensor fp32-accumulation': 0.7}
+    >>> {name: round(share, 1) for name, share in found.matrix.items() if "row-wise" in name}
+    {'row-wise fp32-accumulation': 0.2, 'row-wise fast-accumulation': 0.6}
     """
     if not isinstance(runs, Runs):
         raise ValueError(f"runs = {runs!r:.60} is not accepted: give Runs, such as rl.measurements.read(path)")
@@ -310,7 +312,7 @@ def _calibrated(runs: Runs, labels: Any, used: int, by: str | None) -> ProductCa
         weights=dict(zip(("overhead_s", *map(_name, names), "memory"), weights.tolist(), strict=False)),
         fit=_error(off),
         left_out=None if np.isnan(left).any() else _error(left),
-        spread=spread_of(left, folds, PRODUCTS),
+        spread=Spread.fit(left, least=_LEAST) if len(runs) >= _ENOUGH else PRODUCTS,
     )
 
 
@@ -341,7 +343,7 @@ def _design(runs: Runs, share: NDArray[np.intp]) -> _Design:
         rows = runs.precision == precision
         found = ceiling_times_s(_product(runs.m[rows], runs.k[rows], runs.n[rows], precision), rates)
         times[:, rows] = found["matrix"], found["memory"]
-    return _Design(*times, measured_time_s(runs), share)
+    return _Design(times[0], times[1], measured_time_s(runs), share)
 
 
 def _time_s(at: Column, design: _Design, used: int, labels: int) -> Column:

@@ -85,8 +85,9 @@ def _context(key: str) -> float:
 def _warming(runs: Runs, right: NDArray[np.bool_]) -> list[tuple[int, str]]:
     """Find runs that took longer for a token than the same run with longer prompts and outputs, where it costs more.
 
-    Their median counts, for one of them may be wrong itself. Only runs with the same share of output are held against each other: a token that is read costs less than one that
-    is written. The first run of a series often holds what is done once: compiling, capturing graphs, filling caches.
+    Their median counts, for one of them may be wrong itself. Only runs with the same share of output are held against
+    each other: a token that is read costs less than one that is written. The first run of a series often holds what is
+    done once: compiling, capturing graphs, filling caches.
     """
     what = [name for name in FIELDS if name not in (*MEASURED, *_PLACE, "prompt_tokens", "output_tokens")]
     share = runs.output_tokens / runs.prompt_tokens

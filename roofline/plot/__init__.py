@@ -9,14 +9,13 @@ from __future__ import annotations
 from roofline.plot.against_plan import AgainstPlan, MeasuredSeries, ModelLine, plan_against_roofline
 from roofline.plot.breakdown import breakdown_over, time_breakdown
 from roofline.plot.breakdown_plan import BreakdownPlan, plan_breakdown
+from roofline.plot.compared import Compared, compare
 from roofline.plot.fronts import FrontPlan, FrontSeries, pareto, plan_pareto
 from roofline.plot.measured import against_roofline, parity, residuals
 from roofline.plot.measured_plan import (
-    Compared,
     ParityPlan,
     ResidualGroup,
     ResidualPlan,
-    compare,
     plan_parity,
     plan_residuals,
 )

@@ -16,20 +16,22 @@ from roofline.calibration.record import Calibration
 from roofline.measurements.bounds import measured_time_s
 from roofline.measurements.fields import FIELDS
 from roofline.measurements.records import Run, Runs
-from roofline.plot.measured_plan import (
-    MOST_GROUPS,
+from roofline.plot.compared import (
     QUANTITIES,
     Calibrations,
-    accelerator_words,
     calibration_of,
-    figure,
     half_width,
-    layout_words,
-    llm_words,
     require_calibrations,
     require_runs,
-    software_words,
     work_of,
+)
+from roofline.plot.measured_plan import (
+    MOST_GROUPS,
+    accelerator_words,
+    figure,
+    layout_words,
+    llm_words,
+    software_words,
 )
 from roofline.plot.words import precision_words
 

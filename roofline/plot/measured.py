@@ -18,17 +18,8 @@ from roofline._labels import FONT_POINTS, LabelPlacer, MarginLabels, heading
 from roofline.measurements.records import Runs
 from roofline.plot.against_plan import AgainstPlan, MeasuredSeries, ModelLine, plan_against_roofline
 from roofline.plot.breakdown import set_length_axis
-from roofline.plot.measured_plan import (
-    LEVEL,
-    QUANTITIES,
-    Calibrations,
-    Compared,
-    HeldOut,
-    Source,
-    plan_parity,
-    plan_residuals,
-    times,
-)
+from roofline.plot.compared import LEVEL, QUANTITIES, Calibrations, Compared, HeldOut, Source
+from roofline.plot.measured_plan import plan_parity, plan_residuals, times
 from roofline.plot.sweeps import LINE_COLOURS
 from roofline.plot.words import percent
 
@@ -190,7 +181,7 @@ def parity(
     plan = plan_parity(runs, calibration, held_out=held_out, of=of, by=by)
     compared = plan.compared
     if ax is None:
-        ax = plt.subplots(figsize=(8.2, 5.6), layout="constrained")[1]
+        ax = plt.subplots(figsize=(9.2, 6.0), layout="constrained")[1]
     ax.set(xscale="log", yscale="log", xlim=plan.ends, ylim=plan.ends, aspect="equal")
     ends = np.array(plan.ends)
     if compared.band is not None:
@@ -219,7 +210,7 @@ def parity(
     for turn, (index, text) in enumerate(plan.outliers, 1):
         point = float(compared.predicted[index]), float(compared.measured[index])
         placer.label(str(turn), point, colour="black").set_gid("outlier")
-        label = textwrap.fill(", ".join(part.replace(" ", "\N{NO-BREAK SPACE}") for part in text.split(", ")), 34)
+        label = textwrap.fill(", ".join(part.replace(" ", "\N{NO-BREAK SPACE}") for part in text.split(", ")), 44)
         handles.append(Line2D([], [], linestyle="", marker=f"${turn}$", markersize=6, color="black", label=label))
     _legend(ax, handles, loc="upper left", bbox_to_anchor=(1.02, 1.0))
     for axis in (ax.xaxis, ax.yaxis):

@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 from scipy.interpolate import RegularGridInterpolator
 
 import hardware_specs as hs
-import roofline as rl
 import tco
 from roofline.calibration import Calibration, Errors, Losses, between, calibrate, predict
 from roofline.calibration.study import usable
@@ -50,8 +49,11 @@ FOUND = between(MEASURED, calibration=MODEL)
 
 
 def generations(points, rate=2000.0, **fields):
-    return Runs.from_rows([COMMON | {"phase": "generate", "batch": b, "prompt_tokens": i, "output_tokens": o,
-                                     "output_tokens_per_s": rate * b / (b + 20)} | fields for b, i, o in points])  # fmt: skip
+    common = COMMON | {"phase": "generate"} | fields
+    return Runs.from_rows(
+        common | {"batch": b, "prompt_tokens": i, "output_tokens": o, "output_tokens_per_s": rate * b / (b + 20)}
+        for b, i, o in points
+    )
 
 
 # Inside
@@ -167,7 +169,7 @@ def test_a_single_point_is_all_there_is():
 
 
 def test_how_far_off_depends_on_where_it_is():
-    # hand: at a point as far as one run from its repeat; outside as the calibration says; between, more than at a point.
+    # hand: at a point as far as a run from its repeat; outside as the calibration says; between, more than at one.
     point = FOUND.at(batch=[16, 20, 300], context_tokens=1024)
     low, high, level = point.interval(0.9, "time_s")
     half = np.log(high / low) / 2
@@ -266,8 +268,8 @@ def test_what_cannot_be_asked_is_refused():
 
 
 def test_every_second_point_of_public_grids(shared):
-    # measured: vLLM's grids of two models on three machines; batch 16 and the lengths 256 and 1,024 are left out, and the
-    # model is calibrated without them. The module says what all grids give.
+    # measured: vLLM's grids of two models on three machines; batch 16 and the lengths 256 and 1,024 are left out, and
+    # the model is calibrated without them. The module says what all grids give.
     runs = usable(read(shared / "measured" / "upstream" / "llm_inference_bench_all_results.csv"))
     batches, lengths = (1, 32, 64), (128, 512, 2048)
     axes = np.log(batches), np.log(lengths)

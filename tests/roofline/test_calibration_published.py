@@ -33,8 +33,8 @@ def test_table_3_within_10_percent(accelerator):
 
 
 def test_table_3_needs_an_overhead():
-    # measured: a thin product reaches half of the ideal roofline in the median; one starts in 1 to 2 us on Gaudi, in 9 to
-    # 11 on NVIDIA's machines.
+    # measured: a thin product reaches half of the ideal roofline in the median; it takes 1 to 2 us to start on Gaudi, 9
+    # to 11 on NVIDIA's machines.
     runs = published("kim2025-table3")
     found = {key: calibrate_products(runs.where(accelerator=key)) for key in dict.fromkeys(runs.accelerator.tolist())}
     ideal = rl.calibration.efficiency(runs)
@@ -61,8 +61,8 @@ def test_square_products_give_the_matrix_ceiling(accelerator):
 
 
 def test_square_products_order_the_scalings_as_the_paper_does():
-    # published (Kim A-A): a scale per tensor beats one per row; in hardware it costs nothing; 32-bit accumulation with a
-    # scale per row loses most of H100's rate; Gaudi 2 comes closer to its peak.
+    # published (Kim A-A): a scale per tensor beats one per row; in hardware it costs nothing; 32-bit accumulation
+    # with a scale per row loses most of H100's rate; Gaudi 2 comes closer to its peak.
     gaudi, h100 = squares("gaudi-2").matrix, squares("h100-sxm").matrix
     assert gaudi["row-wise e4m3"] < gaudi["per-tensor e4m3"] <= gaudi["per-tensor-hardware e4m3"]
     assert h100["row-wise fast-accumulation"] < h100["per-tensor fast-accumulation"]

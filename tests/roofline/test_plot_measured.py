@@ -22,7 +22,8 @@ from roofline.plot import (
     plan_residuals,
     residuals,
 )
-from roofline.plot.measured_plan import calibration_of, categories
+from roofline.plot.compared import calibration_of
+from roofline.plot.measured_plan import categories
 from roofline.spread import Spread
 from tests.published import KIM_TABLE_4
 

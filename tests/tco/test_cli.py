@@ -12,6 +12,7 @@ import pytest
 import hardware_specs as hs
 import roofline as rl
 import tco
+from tco import forecast
 from tco.cli import main
 
 MAIN_JOB = ["compare", "gaudi-2", "h100-sxm", "--llm", "llama-3.1-8b"]
@@ -62,24 +63,97 @@ def test_the_main_job_says_everything_that_it_should(capsys, tmp_path):
     assert all(f"{field}: " in out for field in tco.Facility.model_fields)
 
 
-def test_json_is_json_alone_and_agrees_with_the_library(capsys):
+@pytest.mark.parametrize("arguments", [(), ("--ideal",), ("--framework", "SynapseAI,TensorRT-LLM")], ids=" ".join)
+def test_json_is_json_alone_and_agrees_with_the_library(capsys, arguments):
     # sibling: the shell's numbers against the same comparison made in Python.
-    status, out, _ = run(capsys, *MAIN_JOB, "--json")
+    status, out, _ = run(capsys, *MAIN_JOB, "--json", *arguments)
     data = json.loads(out)
     workload = {"batch": 64, "context_tokens": 2048, "precision": "fp8"}
     llm = rl.get_llm("llama-3.1-8b")
+    servers = [hs.get_server(server) for server in ("gaudi-2-hls", "dgx-h100")]
+    devices = [hs.get(server.accelerator) for server in servers]
+    if "--ideal" in arguments:
+        calibrations = [None, None]
+    elif arguments:
+        calibrations = [
+            rl.get_calibration(device.key, framework, precision="fp8")
+            for device, framework in zip(devices, arguments[1].split(","), strict=True)
+        ]
+    else:
+        calibrations = forecast.choose(*(forecast.Side(device, "fp8", 64, 2048, 1) for device in devices))[:2]
+        assert None not in calibrations
     a, b = (
-        tco.Deployment(
-            hs.get_server(server), tco.Facility(), rl.decode(llm, hs.get(hs.get_server(server).accelerator), **workload)
-        )
-        for server in ("gaudi-2-hls", "dgx-h100")
+        tco.Deployment(server, tco.Facility(), rl.decode(llm, device, calibration=calibration, **workload))
+        for server, device, calibration in zip(servers, devices, calibrations, strict=True)
     )
     c = tco.compare(a, b)
     assert status == 0
+    assert data["kind"] == ("ideal roofline" if "--ideal" in arguments else "calibrated roofline")
+    assert data["probability_a_cheaper"] == c.probability_a
+    assert data["verdict"] == c.verdict()
     for key in ("r_th", "r_sc", "r_ic", "server_share", "ratio", "break_even_throughput", "break_even_server_cost"):
         assert data[key] == float(getattr(c, key)), key
     assert len(data["assumptions"]) == len(c.assumptions)
     assert all(item["source"] and item["origin"] for item in data["assumptions"])
+
+
+def test_measured_losses_count_where_both_sides_have_them(capsys):
+    # property: the output says what was calibrated, on what and how far off; --ideal turns it off, and where one side
+    # was never measured neither side is calibrated, since a forecast against an upper bound would favour the bound.
+    calibrated = " ".join(run(capsys, *MAIN_JOB)[1].split())
+    for part in (
+        "Throughput of gaudi-2: calibrated on",
+        "Throughput of h100-sxm: calibrated on",
+        "off on models that were held out",
+        "90% interval",
+        "cheaper with a probability of",
+    ):
+        assert part in calibrated, part
+    assert "ideal roofline" not in calibrated
+    ideal = " ".join(run(capsys, *MAIN_JOB, "--ideal")[1].split())
+    assert "Throughputs are ideal rooflines: upper bounds" in ideal
+    assert "calibrated" not in ideal
+    assert "probability" not in ideal
+    status, out, _ = run(capsys, "compare", "b200", "h100-sxm", "--llm", "llama-3.1-8b")
+    assert status == 0
+    assert "Throughputs are ideal rooflines (no calibration of b200)" in " ".join(out.split())
+
+
+def test_runs_of_ones_own_come_before_what_is_shipped(capsys, tmp_path):
+    # property: machines that were measured at 60 % and 30 % of their ideal rooflines, at every batch and in two models,
+    # stand to each other as ideal machines do, times two.
+    path = tmp_path / "own.csv"
+    rows = ["accelerator,devices,llm,precision,framework,phase,batch,context_tokens,output_tokens_per_s"]
+    for accelerator, share in (("gaudi-2", 0.6), ("h100-sxm", 0.3)):
+        for name in ("llama-3.1-8b", "qwen3-8b"):
+            for batch in (4, 16, 64):
+                asked = {"batch": batch, "context_tokens": 2048, "precision": "fp8"}
+                ideal = rl.decode(rl.get_llm(name), hs.get(accelerator), **asked)
+                rows.append(f"{accelerator},1,{name},fp8,ours,decode,{batch},2048,{share * float(ideal.tokens_per_s)}")
+    path.write_text("\n".join(rows) + "\n", encoding="utf-8")
+    status, out, err = run(capsys, *MAIN_JOB, "--runs", path, "--json")
+    assert (status, err) == (0, "")
+    data = json.loads(out)
+    ideal = json.loads(run(capsys, *MAIN_JOB, "--ideal", "--json")[1])
+    assert data["r_th"] == pytest.approx(2 * ideal["r_th"], rel=0.1)
+    assert data["r_th_low"] < data["r_th"] < data["r_th_high"]
+    assert data["ratio"] == pytest.approx(ideal["ratio"] * ideal["r_th"] / data["r_th"], rel=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--ideal", "--framework", "vLLM"), "--ideal takes neither --runs nor --framework"),
+        (("--framework", "vLLM,SGLang,TGI"), "framework = 'vLLM,SGLang,TGI' is not accepted: give one name, or two"),
+        (("--framework", "SGLang"), "SGLang"),
+        (("--runs", "absent.csv"), "absent.csv"),
+    ],
+)
+def test_bad_calibrations_get_one_message(capsys, arguments, message):
+    status, out, err = run(capsys, *MAIN_JOB, *arguments)
+    assert (status, out) == (2, "")
+    assert message in err
+    assert err.count("\n") == 1
 
 
 def test_private_costs_stay_private_until_revealed(capsys, tmp_path):
@@ -137,7 +211,7 @@ def test_prefill_and_tensor_parallel(capsys):
 
 def test_cautions_name_what_could_turn_the_answer(capsys):
     # sibling: the ratio at the other price, from the library with that price.
-    job = ["compare", "mi300x", "h100", "--llm", "llama-3.3-70b", "--tp", "8", "--json"]
+    job = ["compare", "mi300x", "h100", "--llm", "llama-3.3-70b", "--tp", "8", "--json", "--ideal"]
     data = json.loads(run(capsys, *job)[1])
     assert any("unlike kinds" in caution for caution in data["cautions"])
     at_high_end = next(caution for caution in data["cautions"] if "high end" in caution)
@@ -414,6 +488,7 @@ def test_a_verdict_says_what_the_tdp_would_cost(capsys, tmp_path):
         "llama-3.1-8b",
         "--phase",
         "prefill",
+        "--ideal",
         "--out",
         str(tmp_path / "a.png"),
     ]

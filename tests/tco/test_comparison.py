@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 import hardware_specs as hs
 import roofline as rl
 import tco
+from roofline.measurements import Run
 from tco.defaults import server_power, server_price
 
 LLAMA = rl.get_llm("llama-3.1-8b")
@@ -258,6 +259,90 @@ def test_private_costs_stay_out_of_every_repr():
     assert a.private
     assert not b.private
     assert a.price.value == 123_457.0
+
+
+def ran(device, rate, **changes):
+    """One measured decode run with FP8."""
+    known = {"accelerator": device, "devices": 1, "llm": "llama-3.1-8b", "precision": "fp8", "phase": "decode"}
+    return Run(known | {"batch": 64.0, "context_tokens": 2048.0, "output_tokens_per_s": rate} | changes)
+
+
+def test_a_throughput_may_come_from_anywhere_and_the_comparison_says_which():
+    # property: of every two kinds there is a ratio, that of the servers' throughputs; it has an interval and a
+    # probability if either side says how far it may be off, and the ratio alone decides if none does.
+    lossy = rl.Machine.of(H100).replace(efficiency={"memory": 0.8})
+    calibration = rl.get_calibration("h100-sxm", precision="fp8")
+    kinds = {
+        "ideal roofline": decode(H100),
+        "roofline with losses": decode(lossy),
+        "calibrated roofline": decode(H100, calibration=calibration),
+        "measured": ran("h100-sxm", 6100.0),
+        "given": 40_000.0,
+    }
+    for kind, throughput in kinds.items():
+        b = tco.Deployment(DGX, tco.Facility(), throughput)
+        for other, reference in kinds.items():
+            c = tco.compare(b, tco.Deployment(DGX, tco.Facility(), reference))
+            assert c.kinds == (kind, other)
+            assert c.r_th == exact(float(c.a.tokens_per_s / c.b.tokens_per_s))
+            if {kind, other} & {"calibrated roofline", "measured"}:
+                low, high, level = c.interval(0.9, of="r_th")
+                assert (low < c.r_th < high, level) == (True, 0.9)
+                assert 0 <= c.probability_a <= 1
+            else:
+                assert c.probability_a is None
+                assert c.verdict() == ("A" if c.ratio < 1 else "B" if c.ratio > 1 else "too close to call")
+                with pytest.raises(ValueError, match="do not say how far they may be off"):
+                    c.interval()
+
+
+@pytest.mark.parametrize(
+    ("t", "probability", "at_90", "at_70"),
+    [(0, 0.5, "too close to call", "too close to call"), (0.765, 0.25, "too close to call", "B"),
+     (2.353, 0.05, "B", "B"), (-0.765, 0.75, "too close to call", "A"), (-2.353, 0.95, "A", "A")],
+)  # fmt: skip
+def test_a_verdict_is_as_sure_as_the_throughputs(t, probability, at_90, at_70):
+    # published: quantiles of Student's t with 3 degrees of freedom (0.765 of 75 %, 2.353 of 95 %). A single run is off
+    # by that times 1.5 %, and B's server is told to do what makes A dearer by just as much.
+    a = tco.Deployment(HLS, tco.Facility(), ran("gaudi-2", 4500.0))
+    even = tco.compare(a, tco.Deployment(DGX, tco.Facility(), 1.0)).ratio
+    c = tco.compare(a, tco.Deployment(DGX, tco.Facility(), float(np.exp(0.015 * t) / even)))
+    assert c.ratio == pytest.approx(np.exp(0.015 * t), rel=1e-9)
+    assert c.probability_a == pytest.approx(probability, abs=2e-3)
+    assert (c.verdict(), c.verdict(0.7)) == (at_90, at_70)
+    low, high, _ = c.interval(0.9)
+    assert [low, high] == pytest.approx(c.ratio * np.exp([-0.015 * 2.353, 0.015 * 2.353]), rel=1e-3)
+
+
+def test_a_measured_pair_has_the_errors_of_both():
+    # published: errors of two alike runs add to √2 times one if they are normal, to 2 times one if they are Cauchy's;
+    # Student's t with 3 degrees of freedom lies between the two.
+    pair = [
+        tco.Deployment(server, tco.Facility(), ran(key, rate))
+        for server, key, rate in ((HLS, "gaudi-2", 4500.0), (DGX, "h100-sxm", 6100.0))
+    ]
+    c = tco.compare(*pair)
+    assert c.kinds == ("measured", "measured")
+    low, high, _ = c.interval(0.9, of="r_th")
+    half = np.log(high / low) / 2
+    assert np.log(high / c.r_th) == pytest.approx(half, rel=1e-9)
+    assert 2**0.5 < half / (0.015 * 2.353) < 2
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"llm": "qwen3-8b"}, "unlike models: llama-3.1-8b against qwen3-8b"),
+        ({"context_tokens": 1024.0}, "context tokens differ, 2,048 against 1,024"),
+        ({"phase": "prefill", "prompt_tokens": 2048.0, "tokens_per_s": 1e4}, "unlike phases: decode against prefill"),
+    ],
+)
+def test_unlike_runs_are_refused(changes, message):
+    # property: a ratio of unlike things is no ratio, whether the other side was measured or modelled.
+    other = tco.Deployment(DGX, tco.Facility(), ran("h100-sxm", 6100.0, **changes))
+    for ours in (ran("gaudi-2", 4500.0), decode(GAUDI2)):
+        with pytest.raises(ValueError, match=message):
+            tco.compare(tco.Deployment(HLS, tco.Facility(), ours), other)
 
 
 def test_whole_generations_compare_by_their_output_tokens():
