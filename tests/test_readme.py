@@ -38,6 +38,17 @@ def test_the_output_in_the_readme_is_what_the_main_job_prints(root, tmp_path, mo
     assert (tmp_path / "tco-gaudi-2-vs-h100-sxm.png").stat().st_size > 10_000
 
 
+def test_the_catalogues_are_as_large_as_it_says(root):
+    # sibling: the counts in README and changelog against the catalogues.
+    import hardware_specs as hs
+    import roofline as rl
+
+    for page in ("README.md", "CHANGELOG.md"):
+        text = (root / page).read_text(encoding="utf-8")
+        assert re.findall(r"(\d+) language models", text) == [str(len(rl.llm_names()))]
+        assert re.findall(r"(\d+) accelerators", text)[:1] == [str(len(hs.names()))]
+
+
 @pytest.mark.parametrize("marker", ["run", "test"])
 def test_the_two_commands_are_there_for_ci_to_run(root, marker):
     (command,) = blocks((root / "README.md").read_text(encoding="utf-8"), marker, "bash")

@@ -37,28 +37,23 @@ class Constant(NamedTuple):
 
 
 _ONE = (
-    Constant("matrix", "", 0.55, 0.002, 1.0, 0.8, "share of the matrix peak that linear layers reach in prefill"),
+    Constant("matrix", "", 0.55, 0.002, 1.0, 0.8, "share of the matrix peak that a prefill reaches"),
     Constant("matrix_decode", "", 1.0, 0.05, 4.0, 0.4, "the same in decode, over that in prefill"),
     Constant("memory", "", 0.75, 0.005, 1.0, 0.33, "share of the bandwidth for weights and activations"),
     Constant("memory_single", "", 1.0, 0.5, 4.0, 0.2, "the same with one sequence, over that with several"),
     Constant("kv", "", 0.80, 0.02, 1.0, 0.26, "share of the bandwidth for the cache in decode"),
     Constant("kv_reread", "", 0.15, 0.003, 6.0, 1.0, "share of a group's other query heads that read the cache again"),
-    Constant("walk_s", "s", 5e-9, 1e-11, 2e-6, 1.3, "time per cached token and layer that one block walks through"),
     Constant("experts", "", 0.8, 0.05, 3.0, 0.3, "matrix and memory for experts, over those for linear layers"),
     Constant("matrix_narrow", "", 0.7, 0.1, 1.0, 0.3, "matrix in fewer than 16 bits, over that in 16"),
     Constant("memory_narrow", "", 0.85, 0.1, 1.0, 0.25, "memory for weights of fewer than 16 bits, over that for 16"),
-    Constant("attention", "", 0.40, 0.002, 1.0, 0.5, "share of the matrix peak that attention reaches in prefill"),
     Constant("step_s", "s", 1e-3, 1e-5, 1.0, 0.9, "host, per decode step"),
     Constant("sequence_s", "s", 2e-5, 1e-7, 1e-1, 0.9, "host, per sequence and decode step"),
-    Constant("logits_passes", "", 4.0, 0.05, 500.0, 0.9, "passes over the logits in 32 bits while sampling"),
     Constant("prefill_s", "s", 5e-3, 1e-5, 10.0, 1.3, "host, per prefill"),
     Constant("run_s", "s", 0.02, 1e-4, 100.0, 2.6, "once per run"),
 )
 _PAGED = (
-    Constant("paged_reread", "", 0.35, 0.003, 6.0, 0.65, "kv_reread of the paged kernel that splits long contexts"),
-    Constant("paged_kv", "", 1.0, 0.1, 1.5, 0.4, "kv of the paged kernel that does not, over kv"),
-    Constant("paged_whole_reread", "", 1.0, 0.2, 4.0, 0.4, "kv_reread of that kernel"),
-    Constant("paged_walk_s", "s", 1e-7, 1e-10, 2e-6, 1.3, "walk_s of that kernel"),
+    Constant("paged_kv", "", 1.0, 0.1, 1.5, 0.4, "kv of vLLM's paged kernel for many sequences, over kv"),
+    Constant("paged_reread", "", 1.0, 0.2, 4.0, 0.4, "kv_reread of vLLM's paged kernel for many sequences"),
 )
 _SEVERAL = (
     Constant("link", "", 0.5, 0.01, 1.0, 0.3, "share of the link's bandwidth"),

@@ -50,14 +50,14 @@ class Design:
         Of each pass: whether it is a decode step; sequences; their context or prompt; whether it is of one sequence;
         whether attention is paged, and by the kernel that does not split contexts; whether linear layers multiply, and
         store their weights, in fewer than 16 bits.
-    peers, follows, layers, host_logits_s : array
+    peers, follows, layers : array
         Of each pass: devices that share it, but for one; stages of a pipeline that work on others meanwhile, but for
-        one; layers; time of one pass over the logits of a sequence in 32 bits at full bandwidth [s].
+        one; layers.
     kind : array
         Kind of each operation, its place in ``KINDS``, -1 where there is none; passes by operations.
-    matrix, vector, special, memory, kv, again, walked, on_chip, link, latency, launches : array
+    matrix, vector, special, memory, kv, again, on_chip, link, latency, launches : array
         Times of each ceiling [s]: `kv` is the part of `memory` that reads the cache, `again` that part times the other
-        heads of a group; `walked` are tokens times layers, `launches` starts. Passes by operations.
+        heads of a group; `launches` are starts. Passes by operations.
     """
 
     measured_s: Column
@@ -75,7 +75,6 @@ class Design:
     peers: Column
     follows: Column
     layers: Column
-    host_logits_s: Column
     kind: Column
     matrix: Column
     vector: Column
@@ -83,7 +82,6 @@ class Design:
     memory: Column
     kv: Column
     again: Column
-    walked: Column
     on_chip: Column
     link: Column
     latency: Column
@@ -122,11 +120,9 @@ class Design:
             matrix=self.matrix[chosen],
             memory=self.memory[chosen],
             again=self.again[chosen],
-            walked=self.walked[chosen],
             link=self.link[chosen],
             started=np.where(kind == _COLLECTIVE, self.launches[chosen], 0.0),
             largest=np.maximum.reduce(fixed),
-            third=np.sum([time**3 for time in fixed], axis=0),
             fourth=np.sum([time**4 for time in fixed], axis=0),
             experts=kind == _EXPERTS,
             layer=np.isin(kind, (_LINEAR, _EXPERTS)),
@@ -156,10 +152,10 @@ class Part(NamedTuple):
     ----------
     passes : array
         Pass of each.
-    matrix, memory, again, walked, link, started : array
+    matrix, memory, again, link, started : array
         As in :class:`Design`; `started` are the starts of exchanges.
-    largest, third, fourth : array
-        Of the ceilings that no constant changes, the largest, and the sums of their third and fourth powers.
+    largest, fourth : array
+        Of the ceilings that no constant changes, the largest, and the sum of their fourth powers.
     experts, layer : array
         Whether it is of experts, and whether it is of a layer's weights.
     """
@@ -168,11 +164,9 @@ class Part(NamedTuple):
     matrix: Column
     memory: Column
     again: Column
-    walked: Column
     link: Column
     started: Column
     largest: Column
-    third: Column
     fourth: Column
     experts: Column
     layer: Column
@@ -251,7 +245,9 @@ def design(runs: Runs) -> Design:
     joined = parts.joined()
     order = np.argsort(joined["run"], kind="stable")
     whole_runs = (runs.phase == "generate").astype(np.float64)
-    return Design(measured_s=measured_time_s(runs), once=whole_runs, **{name: column[order] for name, column in joined.items()})
+    return Design(
+        measured_s=measured_time_s(runs), once=whole_runs, **{name: column[order] for name, column in joined.items()}
+    )
 
 
 def modelled(runs: Runs) -> Column:
@@ -347,14 +343,13 @@ def _add(
             peers=np.full(len(found), split.joined - 1.0),
             follows=np.array([one.follows for one in found]) * (split.pipeline - 1.0),
             layers=np.full(len(found), float(llm.layers)),
-            host_logits_s=np.full(len(found), 4.0 * llm.vocab / rates.memory_bytes_per_s),
             **table,
         )
 
 
 def _table(operations: tuple[Operation, ...], rates: Machine, devices: int, length: int) -> dict[str, Column]:
     shape = (length, len(operations))
-    names = (*_TIMES, "kv", "again", "walked", "launches")
+    names = (*_TIMES, "kv", "again", "launches")
     table = {name: np.zeros(shape) for name in names}
     kinds = np.full(shape, -1, dtype=np.int8)
     for index, operation in enumerate(operations):
@@ -368,5 +363,4 @@ def _table(operations: tuple[Operation, ...], rates: Machine, devices: int, leng
             bandwidth = rates.memory_bytes_per_s * devices
             table["kv"][:, index] = operation.kv_bytes * operation.imbalance / bandwidth
             table["again"][:, index] = table["kv"][:, index] * (operation.sharing - 1)
-            table["walked"][:, index] = operation.launches * operation.keys / operation.sequences
     return {"kind": kinds, **table}

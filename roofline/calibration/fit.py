@@ -19,11 +19,11 @@ PREFILL_WEIGHT = 3.0
 tells the time to the first token from what the host does for every sequence."""
 
 _VALLEYS = (
-    {"kv_reread": 1.0, "walk_s": 1e-9, "kv": 0.3},
+    {"kv_reread": 1.0, "kv": 0.3},
     {"matrix": 0.02, "prefill_s": 1e-3},
     {"run_s": 5.0},
 )
-"""Where else the search begins: what grouped heads cost and what a block's walk costs trade places; and a matrix engine
+"""Where else the search begins: what grouped heads cost and what bandwidth costs trade places; and a matrix engine
 that does not bind is not felt until it does; nor is what every run takes, beside short runs."""
 
 

@@ -21,9 +21,6 @@ if TYPE_CHECKING:
 LINEAR_SHARPNESS = 4.0
 """How sharply products turn from bandwidth-bound to compute-bound: the p of ``(Σ tᵖ)^(1/p)``."""
 
-ATTENTION_SHARPNESS = 3.0
-"""How sharply decode attention turns from the walk of a block to bandwidth."""
-
 
 def losses(
     constants: Mapping[str, float],
@@ -32,7 +29,6 @@ def losses(
     batch: Array,
     heads: float,
     layers: int,
-    logits_s: float,
     precision: PrecisionPolicy,
     paged: bool,
     peers: int,
@@ -51,8 +47,6 @@ def losses(
         Query heads of one device.
     layers : int
         Layers of the model.
-    logits_s : float
-        Time of one pass over the logits of a sequence in 32 bits, at full bandwidth [s].
     precision : PrecisionPolicy
         Formats of each part.
     paged : bool
@@ -88,19 +82,15 @@ def losses(
         fields["kind_overhead_s"] = {"collective": of("collective_s") + of("peer_s") * peers}
         added_s = of("layer_s") * layers
     if not decode:
-        efficiency["matrix:attention"] = of("attention")
         return fields | {"step_s": of("prefill_s") + of("step_s") + added_s}
     efficiency |= {"matrix:attention": 1.0, "memory:attention": of("kv")}
-    fields |= {"kv_reread": of("kv_reread"), "walk_s": of("walk_s")}
+    fields["kv_reread"] = of("kv_reread")
     if paged:
         whole = np.asarray(batch) * heads > WHOLE_HEADS
         efficiency["memory:attention"] = _where(whole, min(1.0, of("kv") * of("paged_kv")), of("kv"))
-        fields["kv_reread"] = _where(whole, of("paged_whole_reread"), of("paged_reread"))
-        fields["walk_s"] = _where(whole, of("paged_walk_s"), of("walk_s"))
-    fields["sharpness"]["attention"] = ATTENTION_SHARPNESS
+        fields["kv_reread"] = _where(whole, of("paged_reread"), of("kv_reread"))
     step_s = of("step_s") + added_s + of("devices_step_s") * peers
-    sequence_s = of("sequence_s") + of("logits_passes") * logits_s / of("memory")
-    return fields | {"step_s": step_s, "sequence_s": sequence_s}
+    return fields | {"step_s": step_s, "sequence_s": of("sequence_s")}
 
 
 def predicted_s(design: Design, constants: Mapping[str, float]) -> Array:
@@ -138,21 +128,18 @@ def predicted_s(design: Design, constants: Mapping[str, float]) -> Array:
     total = np.sqrt(np.sqrt((part.matrix / matrix_of) ** 4 + (part.memory / memory_of) ** 4 + part.fourth))
     times = np.bincount(part.passes, weights=total, minlength=len(d.run))
 
-    # Attention: of a prompt, the slowest ceiling; of a step, walk and bandwidth with a soft knee.
+    # Attention: the slowest ceiling; a step reads the cache, some of it again.
     prompt, step = d.attention
-    slowest = np.maximum.reduce((prompt.matrix / of("attention"), prompt.memory / of("memory"), prompt.largest))
+    slowest = np.maximum.reduce((prompt.matrix / of("matrix"), prompt.memory / of("memory"), prompt.largest))
     times += np.bincount(prompt.passes, weights=slowest, minlength=len(d.run))
     reread: Array = of("kv_reread")
-    walk: Array = of("walk_s")
     kv: Array = of("kv")
-    if d.paged.any():
-        paged, whole = d.paged[step.passes], d.whole[step.passes]
-        reread = np.where(paged, np.where(whole, of("paged_whole_reread"), of("paged_reread")), reread)
-        walk = np.where(whole, of("paged_walk_s"), walk)
+    if d.whole.any():
+        whole = d.whole[step.passes]
+        reread = np.where(whole, of("paged_reread"), reread)
         kv = np.where(whole, min(1.0, kv * of("paged_kv")), kv)
-    read = (step.memory + reread * step.again) / kv
-    soft = np.cbrt(read**3 + (step.walked * walk) ** 3 + step.matrix**3 + step.third)
-    times += np.bincount(step.passes, weights=soft, minlength=len(d.run))
+    slowest = np.maximum.reduce(((step.memory + reread * step.again) / kv, step.matrix, step.largest))
+    times += np.bincount(step.passes, weights=slowest, minlength=len(d.run))
 
     # Element-wise work, and exchanges between devices.
     part, exchange = d.rest, of("collective_s") + of("peer_s") * d.peers
@@ -161,10 +148,9 @@ def predicted_s(design: Design, constants: Mapping[str, float]) -> Array:
         times += np.bincount(part.passes, weights=slowest + part.started * exchange[part.passes], minlength=len(d.run))
 
     added = (d.peers > 0) * d.layers * of("layer_s")
-    sequence = of("sequence_s") + of("logits_passes") * d.host_logits_s / of("memory")
     host = np.where(
         d.decode,
-        of("step_s") + added + d.peers * of("devices_step_s") + sequence * d.sequences,
+        of("step_s") + added + d.peers * of("devices_step_s") + of("sequence_s") * d.sequences,
         of("prefill_s") + of("step_s") + added,
     )
     ahead = 1 - of("overlap") * d.follows / (d.follows + 1)

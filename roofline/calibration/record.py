@@ -245,7 +245,6 @@ class Calibration:
             batch=np.asarray(batch) / layout.data,
             heads=llm.heads / split.tensor,
             layers=llm.layers,
-            logits_s=4.0 * llm.vocab / float(np.max(rates.memory_bytes_per_s)),
             precision=precision,
             paged=isinstance(accelerator, Accelerator)
             and is_paged(self.framework, accelerator, llm, precision.kv_cache),
