@@ -315,6 +315,7 @@ def _comparison_json(result: tco.Comparison, picture: Path | None, *, reveal: bo
         "b": result.b.server.key,
         "workload": report.workload(result),
         "kind": result.a.throughput.kind,
+        "kinds": list(result.kinds),
         **ratios,
         "probability_a_cheaper": result.probability_a,
         "verdict": result.verdict(),

@@ -133,6 +133,7 @@ def cautions(result: Comparison, *, reveal: bool = False) -> list[str]:
             notes.append(
                 f"the throughput of {side.server.key} is an upper bound, the other is {against}: that favours it"
             )
+    notes.extend(_thin_calibrations(result))
     for side in (result.a, result.b):
         if isinstance(side.throughput, PhaseEstimate):
             notes.extend(side.throughput.warnings)
@@ -142,6 +143,29 @@ def cautions(result: Comparison, *, reveal: bool = False) -> list[str]:
             "figures, come close to private ones"
         )
     return notes
+
+
+def _thin_calibrations(result: Comparison) -> list[str]:
+    """Say where a calibration rests on few runs, and where the two sides run unlike software."""
+    notes, software = [], []
+    for side in (result.a, result.b):
+        calibration = getattr(side.throughput, "calibration", None)
+        if calibration is None:
+            continue
+        error = calibration.losses_on(side.throughput.devices).error
+        software.append(calibration.framework)
+        if error.runs < _FEW_RUNS:
+            models = f"{len(error.llms)} model{'s' * (len(error.llms) > 1)}"
+            notes.append(
+                f"the calibration of {calibration.accelerator} rests on {error.runs} runs of {models} with "
+                f"{calibration.software}; --framework takes another, --ideal none"
+            )
+    if len(set(software)) == 2:
+        notes.append(f"the machines run unlike software, {software[0]} and {software[1]}: what is compared is both")
+    return notes
+
+
+_FEW_RUNS = 30
 
 
 def _lost_to_the_tdp(throughput: Any) -> float | None:
@@ -210,7 +234,7 @@ def _certainty(result: Comparison, a: str, b: str) -> list[str]:
             )
         elif getattr(side.throughput, "kind", "") == "measured":
             lines.append(f"Throughput of {name}: measured, {side.throughput.source}.")
-    return [textwrap.fill(line, WIDTH) for line in lines]
+    return [textwrap.fill(line, WIDTH, break_on_hyphens=False) for line in lines]
 
 
 def _off(calibration: Any, devices: int) -> str:

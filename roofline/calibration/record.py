@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from hardware_specs import Accelerator
+from hardware_specs import Accelerator, UnknownNameError, number_format
 from roofline._arrays import Array
 from roofline._text import span
 from roofline.calibration.constants import CONSTANTS
 from roofline.calibration.model import losses
 from roofline.calibration.software import is_paged
 from roofline.layout import over_dies
+from roofline.precision import policy
 from roofline.spread import Spread
 
 if TYPE_CHECKING:
@@ -23,6 +24,15 @@ if TYPE_CHECKING:
     from roofline.llm import LLM
     from roofline.machine import Machine
     from roofline.precision import PrecisionPolicy
+
+
+def _formats(precision: str) -> tuple[object, ...]:
+    """Return the bits of weights, products and cache: BF16 and FP16 are alike."""
+    try:
+        formats = policy(precision)
+    except UnknownNameError:  # a policy of the user's own
+        return (precision,)
+    return tuple(number_format(name).bits for name in (formats.weights, formats.compute, formats.kv_cache))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -276,8 +286,7 @@ class Calibration:
                     measured = f"{low:,.0f} to {high:,.0f}" if low < high else f"{low:,.0f}"
                     notes.append(f"{name} {span(value)} where {measured} {'were' if low < high else 'was'} measured")
         formats = self.within.get("precision", ())
-        sixteen = {"bf16", "fp16"}
-        if formats and precision not in formats and not (precision in sixteen and sixteen & set(formats)):
+        if formats and _formats(precision) not in {_formats(name) for name in formats}:
             notes.append(f"{precision} where {', '.join(formats)} {'were' if len(formats) > 1 else 'was'} measured")
         return notes
 

@@ -178,5 +178,8 @@ def _repeated(runs: Runs) -> list[tuple[int, str]]:
 
 
 def _where(runs: Runs, index: int) -> str:
-    run = runs[index]
-    return f"run {index}" if run.row is None else f"row {run.row} of {run.file}" if run.file else f"row {run.row}"
+    rows, files = runs.columns.get("row"), runs.columns.get("file")
+    if rows is None or np.isnan(rows[index]):
+        return f"run {index}"
+    file = "" if files is None else files[index]
+    return f"row {int(rows[index])} of {file}" if file else f"row {int(rows[index])}"

@@ -87,7 +87,7 @@ def runs(document: Sheet) -> Runs:
         "itl_s": sheet.numbers("itl_s", needed=False),
         "power_w": watts / np.where(steady & (devices > 0), devices, 1),
         "power_boundary": np.where(np.isnan(watts), "", "device").astype(object),
-        "source": list(sheet.text("source")),
+        "source": [text.split(" (")[0] for text in sheet.text("source")],  # the version has a column of its own
     }
     inferred = {
         "accelerator": accelerator_open,
