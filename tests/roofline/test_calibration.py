@@ -212,7 +212,7 @@ def test_no_losses_are_the_ideal_roofline(llm, batch):
     assert found[2] >= float(skewless[0].time_s) * (1 - 1e-9)
     assert found[2] <= float(skewless[0].time_s) * 1.19
     if batch == 1:  # memory alone binds, by far
-        assert found[2] == pytest.approx(float(skewless[0].time_s), rel=1e-3)
+        assert found[2] == pytest.approx(float(skewless[0].time_s), rel=5e-3)
 
 
 @given(constants=any_constants(), name=st.sampled_from(sorted(CONSTANTS)), more=st.floats(1.01, 3))
@@ -266,8 +266,9 @@ PLANTED = START | {
 
 def synthetic(constants, *, noise=0.02, wrong=0.05, seed=0, llms=("llama-3.1-8b", "llama-2-7b", "llama-3.2-3b")):
     """Runs that took what the constants say, with noise, and some that are wrong by a factor of two."""
-    runs = rows(*({"llm": llm, "batch": batch, "prompt_tokens": tokens, "output_tokens": tokens}
-                  for llm in llms for batch in (1, 4, 16, 64) for tokens in (128, 512, 1024, 2000)))  # fmt: skip
+    runs = rows(*({"llm": llm, "batch": batch, "prompt_tokens": prompt, "output_tokens": output}
+                  for llm in llms for batch in (1, 4, 16, 64)
+                  for prompt, output in ((128, 128), (1024, 1024), (128, 1900), (2000, 16))))  # fmt: skip
     rng = np.random.default_rng(seed)
     true = predicted_s(design(runs), constants)
     factor = np.exp(noise * rng.standard_normal(len(runs)))
