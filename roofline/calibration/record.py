@@ -105,7 +105,7 @@ class Losses:
 
                 raise ValueError(f"constants: {name!r} is not known{did_you_mean(name, CONSTANTS)}")
             about = CONSTANTS[name]
-            if not (isinstance(value, int | float) and about.low <= value <= about.high):
+            if isinstance(value, bool) or not (isinstance(value, int | float) and about.low <= value <= about.high):
                 raise ValueError(f"constants: {name} = {value!r} is not accepted: {about.low:g} to {about.high:g}")
         full = {name: float(self.constants.get(name, about.start)) for name, about in CONSTANTS.items()}
         object.__setattr__(self, "constants", MappingProxyType(full))

@@ -231,7 +231,8 @@ def _in_chunks(chunk: float, prompt: float, output: float) -> Iterator[Pass]:
         size = prompt / chunks
         starts, weights = (np.arange(chunks) + 0.0, np.ones(chunks))
         if chunks > 4:
-            starts, weights = context_nodes(np.asarray(0.0), np.asarray(chunks - 1.0), 4)
+            starts, weights = context_nodes(np.asarray(float(chunks)), np.asarray(2.0 * chunks - 1), 4)
+            starts = starts - chunks  # contexts begin at 1, chunks at 0
         for start, weight in zip(starts.tolist(), weights.tolist(), strict=True):
             yield Pass(False, 1, size, cached=start * size, times=weight)
     yield from _steps(1, prompt + 1, prompt + output - 1)

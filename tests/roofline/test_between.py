@@ -28,7 +28,7 @@ def calibration(**constants):
 
 
 MODEL = calibration()
-TRUTH = calibration(memory=0.6, kv=0.5, step_s=3e-3, sequence_s=6e-5, matrix=0.4, walk_s=4e-8)
+TRUTH = calibration(memory=0.6, kv=0.5, step_s=3e-3, sequence_s=6e-5, matrix=0.4)
 
 
 def decode_runs(points, time_s):

@@ -30,7 +30,9 @@ def read(found):
 
 def work(found):
     """Any cost of passes: something for each, for each sequence, and for each token read."""
-    return sum(step.times * (100 + step.sequences * (1 + (0.0 if step.decode else 0.1 * step.tokens))) for step in found)
+    return sum(
+        step.times * (100 + step.sequences * (1 + (0.0 if step.decode else 0.1 * step.tokens))) for step in found
+    )
 
 
 @given(framework=st.sampled_from(FRAMEWORKS), batch=batches, prompt=lengths, output=lengths, room=st.floats(1, 2e6))
