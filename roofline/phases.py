@@ -347,6 +347,11 @@ def _estimate(
     rates = machine(accelerator, precision, devices=1 if "link" in ceilings.without else split.joined)
     kind = "roofline with losses" if rates.lossy else "ideal roofline"
     if calibration is not None:
+        if not hasattr(calibration, "machine"):
+            raise ValueError(
+                f"calibration = {calibration!r} is not accepted: give a Calibration, such as "
+                "rl.get_calibration('h100-sxm', framework='vLLM')"
+            )
         kind = "calibrated roofline"
         rates = calibration.machine(
             accelerator, rates, phase=phase, llm=llm, precision=precision, layout=layout, batch=rest["batch"]

@@ -118,8 +118,8 @@ class Comparison:
     def _throughput_errors(self) -> Array | None:
         """Logarithms by which R_Th may be off, equally likely each and sorted; ``None`` where neither side says."""
         spreads = [side.spread for side in (self.a, self.b)]
-        if spreads == [None, None]:
-            return None
+        if spreads == [None, None] or "ideal roofline" in self.kinds:
+            return None  # nothing says how far an upper bound is off
         return ratio_logs(*(CERTAIN if spread is None else spread for spread in spreads))
 
     def interval(self, level: float = 0.9, of: str = "ratio") -> Interval:

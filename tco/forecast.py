@@ -63,8 +63,8 @@ class Side(NamedTuple):
 def choose(a: Side, b: Side, *, frameworks: Sequence[str] = (), runs: Sequence[str] = ()) -> Chosen:
     """Choose the calibrations of two sides.
 
-    Runs of the user's come first. Of what is shipped, the pair that measured most of what is asked; then the same
-    software on both sides; then the smaller errors on models that were held out.
+    Runs of the user's come first. Of what is shipped, software that serves several requests at once; then the pair that
+    measured most of what is asked; then the same software on both sides; then the smaller errors on models held out.
 
     Parameters
     ----------
@@ -102,7 +102,9 @@ def choose(a: Side, b: Side, *, frameworks: Sequence[str] = (), runs: Sequence[s
     named: list[str | None] = list((list(frameworks) * 2)[:2]) if frameworks else [None, None]
     own = [_own(side.accelerator, framework, runs) for side, framework in zip(sides, named, strict=True)]
     if runs and own == [None, None]:
-        raise ValueError(f"no run of {a.accelerator.key} or {b.accelerator.key} in {', '.join(map(str, runs))}")
+        raise ValueError(
+            f"no run of {a.accelerator.key} or {b.accelerator.key} in {', '.join(map(str, runs))}{_first_reason(runs)}"
+        )
     options = [
         [mine] if mine is not None else _shipped(side.accelerator.key, framework)
         for side, framework, mine in zip(sides, named, own, strict=True)
@@ -111,13 +113,24 @@ def choose(a: Side, b: Side, *, frameworks: Sequence[str] = (), runs: Sequence[s
     if missing:
         return Chosen(None, None, f"no calibration of {' and '.join(dict.fromkeys(missing))}")
 
-    def rank(pair: tuple[Calibration, Calibration]) -> tuple[int, bool, float]:
+    def rank(pair: tuple[Calibration, Calibration]) -> tuple[bool, int, bool, float]:
+        alone = any(one.within.get("batch", (1, 2))[1] == 1 for one in pair)  # serves one request at a time
         outside = sum(side.outside(one) for side, one in zip(sides, pair, strict=True))
         errors = [one.losses_on(side.devices).error.leave_one_model_out for side, one in zip(sides, pair, strict=True)]
-        return outside, pair[0].framework != pair[1].framework, sum(1.0 if error is None else error for error in errors)
+        return (
+            alone,
+            outside,
+            pair[0].framework != pair[1].framework,
+            sum(1.0 if error is None else error for error in errors),
+        )
 
     mine, theirs = min(((one, other) for one in options[0] for other in options[1]), key=rank)
     return Chosen(mine, theirs)
+
+
+def _first_reason(paths: Sequence[str]) -> str:
+    rejected = [one for path in paths for one in read(path).rejected]
+    return f"; {len(rejected)} rows were rejected, the first because {rejected[0].reason}" if rejected else ""
 
 
 def _own(accelerator: Accelerator, framework: str | None, paths: Sequence[str]) -> Calibration | None:

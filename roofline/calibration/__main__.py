@@ -19,7 +19,7 @@ import numpy as np
 from roofline.calibration.catalog import calibrations, save_calibrations
 from roofline.calibration.own_runs import calibration_of
 from roofline.calibration.record import Calibration
-from roofline.calibration.study import Studied, mape, study
+from roofline.calibration.study import Studied, mape, study, usable
 from roofline.calibration.uncertainty import coverage, pooled_spread
 from roofline.measurements import Runs, flag, read
 
@@ -71,6 +71,9 @@ def studied_text(runs: Runs, out: str | None, *, strict: bool) -> str:
     """
     from tqdm import tqdm  # type: ignore[import-untyped]
 
+    if not len(usable(runs)):
+        raise ValueError(f"no run can be calibrated on: {len(runs)} were read, {len(runs.rejected)} rows rejected"
+                         + (f", the first because {runs.rejected[0].reason}" if runs.rejected else ""))  # fmt: skip
     joined = flag(Runs({name: column for name, column in runs.columns.items() if name != "flags"}, runs.rejected))
     studied = study(joined, strict=strict, progress=lambda pairs: tqdm(list(pairs), file=sys.stderr))
     by_pair = groupby(sorted(studied, key=lambda one: (one.pair, one.several)), key=lambda one: one.pair)

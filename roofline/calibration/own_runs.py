@@ -56,8 +56,9 @@ def calibrate(runs: Runs, *, shipped: bool = True) -> Calibration:
     """
     if not isinstance(runs, Runs):
         raise ValueError(f"runs = {runs!r:.60} is not accepted: give Runs, such as rl.measurements.read(path)")
-    for name in ("accelerator", "framework", "version"):
-        found = [value or "(unnamed)" for value in dict.fromkeys(getattr(runs, name).tolist())]
+    for name in ("accelerator", "framework", "version", "power_limit_w"):
+        column = getattr(runs, name)
+        found = [str(value) or "(unnamed)" for value in dict.fromkeys(column[column == column].tolist())]
         if len(found) > 1:
             raise ValueError(
                 f"runs are of several values of {name}: {', '.join(found)}; narrow them with runs.where({name}=…)"
@@ -74,7 +75,18 @@ def calibrate(runs: Runs, *, shipped: bool = True) -> Calibration:
     first = one or many
     if first is None:
         raise ValueError("no run can be used")
+    for part in (one, many):
+        if part is not None and part.mape("fit") > _WORST_FIT:
+            worst = int(np.argmax(np.abs(part.off)))
+            raise ValueError(
+                f"no losses explain these runs: the model is {part.mape('fit'):.0%} off on average, and "
+                f"{np.exp(abs(part.off[worst])):,.3g} × on {part.runs[worst]!r}; check its units"
+            )
     return calibration_of(first, many)
+
+
+_WORST_FIT = 1.0
+"""Mean error from which a fit is no calibration but a sign of wrong units."""
 
 
 def _studied(pair: Pair, runs: Runs, known: Mapping[Pair, Fit], base: Mapping[Pair, Fit] | None) -> Studied | None:
@@ -93,11 +105,13 @@ def _why_none(runs: Runs) -> str:
     flags = Counter(text.split(":")[0] for text in runs.flags if text)
     left = len(runs.clean)
     words = [f"{count} {text}" for text, count in flags.most_common(3)]
-    if left:
-        phases = ", ".join(dict.fromkeys(runs.clean.phase.tolist()))
-        words.append(
-            f"{left} of {phases} lack a machine or model of the catalogue, precision, devices, batch, lengths or time"
-        )
+    other = [
+        phase for phase in dict.fromkeys(runs.clean.phase.tolist()) if phase not in ("generate", "prefill", "decode")
+    ]
+    if other:
+        words.append(f"runs of {', '.join(other)} are no generations, prefills or decode steps")
+    elif left:
+        words.append(f"{left} lack a machine or model of the catalogue, precision, devices, batch, lengths or time")
     return "; ".join(words)
 
 
@@ -119,6 +133,7 @@ def calibration_of(
     """
     studied = [one] if several is None or several is one else [one, several]  # some were measured on several alone
     tokens = np.concatenate([_tokens(of.runs) for of in studied])
+    starts = np.concatenate([np.fmin(of.runs.prompt_tokens, np.fmin(of.runs.context_tokens, np.inf)) for of in studied])
     batch = np.concatenate([of.runs.batch for of in studied])
     devices = np.concatenate([of.runs.devices for of in studied])
     return Calibration(
@@ -129,7 +144,7 @@ def calibration_of(
         several=None if several is None or several is one else losses_of(several),
         within={
             "batch": (float(batch.min()), float(batch.max())),
-            "tokens": (float(np.nanmin(tokens)), float(np.nanmax(tokens))),
+            "tokens": (float(np.nanmin(starts)), float(np.nanmax(tokens))),
             "devices": (float(devices.min()), float(devices.max())),
             "precision": tuple(sorted({name for of in studied for name in of.runs.precision.tolist()})),
         },

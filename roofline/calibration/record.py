@@ -183,8 +183,9 @@ class Calibration:
     @property
     def provenance(self) -> str:
         """Where it comes from, in words."""
-        made = f", {self.date}" if self.date else ""
-        return f"calibrated on {self.error.runs} runs with {self.software} ({'; '.join(self.sources) or 'yours'}{made})"
+        made = f"; calibration of {self.date}" if self.date else ""
+        software = self.software if self.version else f"{self.software}, version not named"
+        return f"calibrated on {self.error.runs} runs with {software} ({'; '.join(self.sources) or 'yours'}{made})"
 
     def losses_on(self, devices: int) -> Losses:
         """Return the losses for a number of devices that share a model; those of one where several were never seen.
@@ -309,6 +310,9 @@ class Calibration:
             precision=estimate.precision.name,
             devices=estimate.devices,
         )
+        losses = self.losses_on(estimate.devices)
+        if estimate.llm.moe is not None and losses.weights and "experts" not in losses.weights:
+            notes.append("no mixture of experts was measured")
         if not notes:
             return []
         return [f"{self.accelerator} with {self.software} is calibrated on other runs: {'; '.join(notes)}"]

@@ -73,6 +73,11 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--transfer", action="store_true", help="predict each machine from every three others")
     parser.add_argument("--root", metavar="FOLDER", help="tables of an unpacked package, systems/data")
     options = parser.parse_args(arguments)
+    try:
+        tables.data_folder(options.root)
+    except (ImportError, OSError, ValueError) as error:
+        print(f"python -m roofline.kernels: error: {error}", file=sys.stderr)
+        return 2
     machines = options.machine or list(tables.MACHINES)
     if options.transfer:
         _print_transfer(machines, options.root)

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _ABOVE = 1.01  # rounding in a publication is no faster machine
+_BELOW = 5e-4  # the slowest software that we know of reaches a thousandth
 _UNLIKE = 0.02  # of throughput and latency that should be the same figure
 _WARMING = 1.15  # what is done once for every run, however short, is less
 _REPEATED = 0.10  # repeats of a run on the same machine: half of those we have differ by less than 2 %
@@ -111,8 +112,13 @@ def _warming(runs: Runs, right: NDArray[np.bool_]) -> list[tuple[int, str]]:
 
 def _too_fast(runs: Runs) -> list[tuple[int, str]]:
     times_faster = least_time_s(runs) / measured_time_s(runs)
-    wrong = np.flatnonzero(times_faster > _ABOVE)
-    return [(int(i), f"faster than the hardware: {times_faster[i]:.3g} × the ideal roofline") for i in wrong]
+    found = [
+        (int(i), f"faster than the hardware: {times_faster[i]:.3g} × the ideal roofline")
+        for i in np.flatnonzero(times_faster > _ABOVE)
+    ]
+    for i in np.flatnonzero(times_faster < _BELOW):
+        found.append((int(i), f"{1 / times_faster[i]:,.0f} × slower than the ideal roofline: another unit?"))
+    return found
 
 
 def _contradicted(runs: Runs) -> list[tuple[int, str]]:

@@ -9,11 +9,13 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from roofline._validation import choice
 from roofline.measurements import formats
-from roofline.measurements.fields import FIELDS
+from roofline.measurements.fields import FIELDS, PHASES
 from roofline.measurements.flags import flag
 from roofline.measurements.records import Rejected, Runs
 from roofline.measurements.sheet import Objects, Sheet, Source
+from roofline.precision import policy
 
 if TYPE_CHECKING:
     import os
@@ -102,6 +104,11 @@ def _keys(given: Mapping[str, Any]) -> dict[str, Any]:
         found = of(str(plain[field])) if field in plain else None
         if found is not None:
             plain[field] = found.key
+    if "phase" in plain:
+        plain["phase"] = choice("phase", plain["phase"], PHASES)
+    if "precision" in plain:
+        known = names.precision(str(plain["precision"]))
+        plain["precision"] = policy(str(plain["precision"])).name if known is None else known
     if "framework" in plain:
         plain["framework"] = names.framework(str(plain["framework"]))
     return plain

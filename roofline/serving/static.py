@@ -97,7 +97,12 @@ class Generation:
     @property
     def warnings(self) -> tuple[str, ...]:
         """What to mind of the prefill and of the decode steps, each once."""
-        return tuple(dict.fromkeys((*self.prefill.warnings, *self.last_step.warnings)))
+        calibration = self.prefill.calibration
+        beyond = set() if calibration is None else set(calibration.beyond(self.prefill))
+        if calibration is not None and not calibration.beyond(self.last_step):
+            beyond = set()  # then it says something of its own
+        first = [text for text in self.prefill.warnings if text not in beyond]
+        return tuple(dict.fromkeys((*first, *self.last_step.warnings)))
 
     @property
     def llm(self) -> LLM:

@@ -22,7 +22,7 @@ NAME = "LLM-Inference-Bench"
 _HEAD = {"hardware", "num of hardware", "framework", "model", "batch size"}
 _ALIKE = ("TensorRT-LLM", "DeepSpeed-MII")
 _SAME = 10.0  # a routing skew under which all tokens choose the same experts
-_SOURCE = "argonne-lcf/LLM-Inference-Bench"
+_SOURCE = "argonne-lcf/LLM-Inference-Bench (2024)"
 
 
 def matches(document: Sheet | Objects) -> bool:

@@ -166,7 +166,7 @@ def test_repeats_that_scatter_are_right(index, by):
 
 def test_generations_beyond_the_context():
     # hand: Llama 2 attends to 4,096 tokens; 2,048 + 2,049 are one more.
-    run = GOOD[0] | {"llm": "llama-2-7b", "latency_s": 1e6, "prompt_tokens": 2048, "output_tokens": 2049}
+    run = GOOD[0] | {"llm": "llama-2-7b", "latency_s": 100.0, "prompt_tokens": 2048, "output_tokens": 2049}
     run["tokens_per_s"] = None
     beyond = {0: "prompt and output are beyond the model's context of 4,096 tokens"}
     assert flags_of([run]) == beyond
@@ -188,17 +188,15 @@ def test_first_runs_that_warm_up(index, by):
 
     apart = ("prompt_tokens", "output_tokens", "latency_s", "tokens_per_s")
     known = {name: value for name, value in GOOD[index].items() if name not in apart}
-    longer = min(
+    longer = np.median([
         per_token(run)
         for run in GOOD
         if run.items() >= known.items() and run["prompt_tokens"] == run["output_tokens"] > GOOD[index]["prompt_tokens"]
-    )
+    ])  # fmt: skip
     slower = by * longer / per_token(GOOD[index])
     rows = flags_of(planted(index, **faster(GOOD[index], 1 / slower)))
-    assert list(rows) == [index]
-    found = re.fullmatch(
-        r"(.+) × the time per token of run \d+, which is longer: a first run, still warming up\?", rows[index]
-    )
+    assert index in rows  # and shorter ones, if it is now the median that they are held against
+    found = re.fullmatch(r"(.+) × the time per token of longer runs: a first run, still warming up\?", rows[index])
     assert float(found[1]) == pytest.approx(by, rel=0.01)
     slower = 1.1 * longer / per_token(GOOD[index])  # what is done once for every run is no warming up
     assert flags_of(planted(index, **faster(GOOD[index], 1 / slower))) == {}
