@@ -10,6 +10,7 @@ from __future__ import annotations
 from roofline.measurements.fields import FIELDS, MEASURED, PHASES
 from roofline.measurements.flags import flag
 from roofline.measurements.measured import Measured, measured
+from roofline.measurements.power_logs import PowerLog, read_power, with_power
 from roofline.measurements.published import published, published_claims, published_names
 from roofline.measurements.read import UnrecognisedFormatError, read
 from roofline.measurements.records import Rejected, Run, Runs
@@ -20,6 +21,7 @@ __all__ = [
     "MEASURED",
     "PHASES",
     "Measured",
+    "PowerLog",
     "Rejected",
     "Run",
     "Runs",
@@ -30,5 +32,7 @@ __all__ = [
     "published_claims",
     "published_names",
     "read",
+    "read_power",
+    "with_power",
     "write",
 ]
