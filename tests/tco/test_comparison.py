@@ -269,8 +269,8 @@ def ran(device, rate, **changes):
 
 def test_a_throughput_may_come_from_anywhere_and_the_comparison_says_which():
     # property: of every two kinds there is a ratio, that of the servers' throughputs; it has an interval and a
-    # probability if either side says how far it may be off, and the ratio alone decides if none does, or one is an upper
-    # bound, which nothing says that of.
+    # probability if either side says how far it may be off, and the ratio alone decides if none does, or one is an
+    # upper bound, which nothing says that of.
     lossy = rl.Machine.of(H100).replace(efficiency={"memory": 0.8})
     calibration = rl.get_calibration("h100-sxm", precision="fp8")
     kinds = {
