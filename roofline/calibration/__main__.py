@@ -69,7 +69,7 @@ def studied_text(runs: Runs, out: str | None, *, strict: bool) -> str:
     strict : bool
         Whether a model is held out on every machine at once.
     """
-    from tqdm import tqdm  # type: ignore[import-untyped]
+    from tqdm import tqdm  # type: ignore[import-untyped]  # it ships no types
 
     if not len(usable(runs)):
         raise ValueError(f"no run can be calibrated on: {len(runs)} were read, {len(runs.rejected)} rows rejected"

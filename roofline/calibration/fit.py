@@ -14,6 +14,7 @@ from roofline.calibration.model import predicted_s
 
 NOISE = 0.03
 """Relative error beyond which a run counts as an outlier, and pulls less than its square."""
+
 PREFILL_WEIGHT = 3.0
 """Runs that a prefill alone counts for: they are few, and where prompts and outputs are equally long, nothing else
 tells the time to the first token from what the host does for every sequence."""

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from tqdm import tqdm  # type: ignore[import-untyped]
+from tqdm import tqdm  # type: ignore[import-untyped]  # it ships no types
 
 from roofline.measure.bench import Bench, Result, library_version
 from roofline.measure.device import DEVICES, CannotMeasureError, open_device

@@ -207,10 +207,10 @@ def _time_s(
 
 
 def _generous(precision: str) -> Any:
-    """Return a policy as a bound may read it: who says 8 bits or fewer may cache and attend in 8 bits, too."""
+    """Return a policy as a bound may read it: who multiplies in 8 bits or fewer may cache in 8 bits, too."""
     formats = policy(precision)
-    narrow = formats.weights != formats.compute or formats.compute in ("bf16", "fp16")
-    return formats if narrow else formats.replace(kv_cache="fp8", attention=formats.attention)
+    wide = formats.weights != formats.compute or formats.compute in ("bf16", "fp16")
+    return formats if wide else formats.replace(kv_cache="fp8")
 
 
 def _product_s(accelerator: str, precision: str, m: Column, k: Column, n: Column) -> Column:

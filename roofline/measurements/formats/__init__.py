@@ -36,7 +36,7 @@ class Format(Protocol):
         """Return the records of a document, and what is refused."""
 
 
-FORMATS: tuple[Format, ...] = (  # type: ignore[assignment]
+FORMATS: tuple[Format, ...] = (  # type: ignore[assignment]  # each takes the one kind of document that it matches
     llm_inference_bench,
     mlperf,
     inferencex,

@@ -84,8 +84,8 @@ def _run(item: Mapping[str, Any], source: Source) -> dict[str, Any]:
     prompt = _mean(item, "input_sequence_length")
     output = _mean(item, "output_sequence_length", "output_token_count")
     total = _rate(item, "total_token_throughput")
-    if total is None and None not in (rate, requests, prompt):
-        total = rate + requests * prompt  # type: ignore[operator]
+    if total is None and rate is not None and requests is not None and prompt is not None:
+        total = rate + requests * prompt
     gpus = list(_gpus(item))
     cards = {text(gpu, "gpu_name") for gpu in gpus} - {""}
     if len(cards) > 1:

@@ -11,6 +11,8 @@ experts: a batch takes hardly longer than one sequence.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from roofline.measurements import names
@@ -100,12 +102,12 @@ def _accelerator(sheet: Sheet, name: str) -> Mapped | None:
     return found
 
 
-def _layout(words: object, devices: np.ndarray) -> tuple[np.ndarray, ...]:
+def _layout(words: Sequence[str], devices: np.ndarray) -> tuple[np.ndarray, ...]:
     """Return tensor, pipeline, expert and data parallelism of each row, and where the words say something else."""
     n = np.nan_to_num(devices, nan=1.0)
     sizes = np.stack([n, np.ones_like(n), np.ones_like(n), np.ones_like(n)])
     odd = np.zeros(len(n), dtype=bool)
-    for index, text in enumerate(words):  # type: ignore[arg-type, var-annotated]
+    for index, text in enumerate(words):
         kind = text.lower()
         if kind in ("", "tp", "tensor parallelism"):
             continue
