@@ -30,6 +30,10 @@ class Server(SourcedSpec):
         Whether it is the usual server of this accelerator (`hardware_specs.standard_server`).
     power_w : float or None
         Power to provision for the whole server, host included [W].
+    slots_u : int or None
+        Height in the rack [rack units].
+    weight_kg : float or None
+        Installed [kg].
     price : Price or None
         Purchase price; the constructor and `replace` also take ``price_usd``, a plain number of the caller's own.
         That and a `power_w` of the caller's own are private: ``repr`` and errors hide them, ``model_dump`` does not.
@@ -52,6 +56,8 @@ class Server(SourcedSpec):
     accelerators: Count
     standard: bool = False
     power_w: Positive | None = None
+    slots_u: Count | None = None
+    weight_kg: Positive | None = None
     price: Price | None = None
 
     @classmethod

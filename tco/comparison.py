@@ -4,24 +4,223 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from itertools import zip_longest
+from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 
+from hardware_specs.errors import did_you_mean
 from roofline._arrays import Array
 from roofline._text import span
-from roofline._validation import choice
+from roofline._validation import choice, number
 from roofline.spread import Interval, Spread, check_level, ratio_logs
 from tco import ratio as formulas
 from tco.defaults import Assumption
 from tco.deployment import Deployment, is_modelled
 
+if TYPE_CHECKING:
+    from tco.planning import Plan, PlanComparison
+
 CERTAIN = Spread(0.0)
 """Of a throughput that is given as it is."""
 
 
+class KimRatios:
+    """Kim's ratios of two sides with absolute costs, and what would change the verdict.
+
+    A subclass says what its sides cost: sides ``a`` and ``b``, ``r_th``, ``ratio``, ``probability_a``, and
+    ``_costs_of_a_server``.
+    """
+
+    a: Any
+    b: Any
+
+    if TYPE_CHECKING:
+
+        @property
+        def r_th(self) -> Array:
+            """Throughput ratio of a server."""
+
+        @property
+        def ratio(self) -> Array:
+            """TCO of A over TCO of B."""
+
+        @property
+        def probability_a(self) -> Array | None:
+            """Probability that A is cheaper."""
+
+        def _costs_of_a_server(self, side: Any) -> tuple[float, float]: ...
+
+    @cached_property
+    def _costs(self) -> tuple[float, float, float, float]:
+        """Server and infrastructure cost of a server of A, and of B [USD/year]."""
+        return (*self._costs_of_a_server(self.a), *self._costs_of_a_server(self.b))
+
+    @property
+    def r_sc(self) -> float:
+        """Server cost ratio, per year of life (Kim Eq. 2)."""
+        server_a, _, server_b, _ = self._costs
+        return server_a / server_b
+
+    @property
+    def r_ic(self) -> float | None:
+        """Infrastructure cost ratio of a server (Kim Eq. 3); ``None`` where the rent of B alone contains it."""
+        _, infrastructure_a, _, infrastructure_b = self._costs
+        if infrastructure_b == 0:
+            return None if infrastructure_a else 1.0
+        return infrastructure_a / infrastructure_b
+
+    @property
+    def server_share(self) -> float:
+        """``w``: the server's share of B's total cost (below Kim Eq. 4)."""
+        _, _, server, infrastructure = self._costs
+        return float(formulas.server_share(server_cost=server, infrastructure_cost=infrastructure))
+
+    @property
+    def _shares(self) -> dict[str, float]:
+        """``R_SC``, ``R_IC`` and ``w``, such that Eq. 4 of them is the ratio.
+
+        Where only the rent of B contains its infrastructure, a cost of A's that is next to nothing of B's stands in:
+        the products of Eq. 4 are what counts, and ``(1 − w)·R_IC`` stays A's infrastructure over B's cost.
+        """
+        if self.r_ic is not None:
+            return {"r_sc": self.r_sc, "r_ic": self.r_ic, "server_share": self.server_share}
+        server_a, infrastructure_a, rent_b, _ = self._costs
+        w = 0.5
+        return {"r_sc": server_a / rent_b / w, "r_ic": infrastructure_a / rent_b / (1 - w), "server_share": w}
+
+    @property
+    def break_even_throughput(self) -> Array:
+        """Throughput ratio above which A is cheaper."""
+        return formulas.break_even_throughput(**self._shares)
+
+    @property
+    def break_even_server_cost(self) -> Array | None:
+        """Server cost ratio below which A is cheaper; ``None`` (NaN in arrays) where not even a free server is."""
+        shares = self._shares
+        found = formulas.break_even_server_cost(
+            r_th=self.r_th, r_ic=shares["r_ic"], server_share=shares["server_share"]
+        )
+        return _none_if_nan(found * (self.r_sc / shares["r_sc"]))
+
+    @property
+    def break_even_infrastructure_cost(self) -> Array | None:
+        """Infrastructure cost ratio below which A is cheaper; ``None`` (NaN in arrays) where not even free is."""
+        if self.r_ic is None:
+            return None
+        return _none_if_nan(
+            formulas.break_even_infrastructure_cost(r_th=self.r_th, r_sc=self.r_sc, server_share=self.server_share)
+        )
+
+    @property
+    def not_even_free(self) -> Array:
+        """Whether A would lose even if its servers were free (Kim II-B)."""
+        shares = self._shares
+        return formulas.not_even_free(r_th=self.r_th, r_ic=shares["r_ic"], server_share=shares["server_share"])
+
+    @property
+    def elasticities(self) -> formulas.Elasticities:
+        """Percent by which the ratio moves per percent of each of the three ratios."""
+        return formulas.elasticities(**self._shares)
+
+    @property
+    def level_discount_a(self) -> Array | None:
+        """Discount on A's server at which A draws level: 0 if it is cheaper, ``None`` (NaN in arrays) if none does."""
+        return _none_if_nan(formulas.largest_useful_discount(r_th=self.r_th, **self._shares))
+
+    @property
+    def level_discount_b(self) -> Array | None:
+        """Discount on B's server at which B draws level: 0 if it is cheaper, ``None`` (NaN in arrays) if none does."""
+        return type(self)(self.b, self.a).level_discount_a  # type: ignore[call-arg]
+
+    def verdict(self, level: float = 0.9) -> Any:
+        """Say which is cheaper: ``A``, ``B``, or ``too close to call``.
+
+        Parameters
+        ----------
+        level : float
+            Probability from which one is called cheaper, above 0.5. Where neither throughput says how far it may be
+            off, the ratio alone decides, and :attr:`probability_a` is ``None``.
+
+        Returns
+        -------
+        str or array of str
+            Of the ratio's shape.
+
+        Raises
+        ------
+        ValueError
+            A level that is not above 0.5 and below 1.
+        """
+        share = check_level(level)
+        if share <= 0.5:
+            raise ValueError(f"level = {level!r} is not accepted: give a number above 0.5 and below 1, such as 0.9")
+        probability = self.probability_a
+        if probability is None:
+            probability = np.where(self.ratio < 1, 1.0, np.where(self.ratio > 1, 0.0, 0.5))
+        words = np.where(
+            np.asarray(probability) >= share,
+            "A",
+            np.where(np.asarray(probability) <= 1 - share, "B", "too close to call"),
+        )
+        return str(words) if words.shape == () else words
+
+    def evaluate(self, **changes: Any) -> Array:
+        """TCO ratio with some inputs of either side changed; arrays broadcast, so that any sweep is one call.
+
+        Parameters
+        ----------
+        **changes
+            By the names of the sides' ``inputs``: ``usd_per_kwh`` changes both, ``**{"a.price_usd": ...}`` one.
+
+        Returns
+        -------
+        array
+
+        Raises
+        ------
+        ValueError
+            A name that neither side's account holds.
+
+        Examples
+        --------
+        >>> import hardware_specs as hs, tco
+        >>> a = tco.Deployment(hs.get_server("gaudi-2-hls"), tco.Facility(), 36_000.0)
+        >>> b = tco.Deployment(hs.get_server("dgx-h100"), tco.Facility(), 45_000.0)
+        >>> tco.compare(a, b).evaluate(usd_per_kwh=np.array([0.04, 0.16, 0.32])).round(3)
+        array([0.615, 0.647, 0.682])
+        """
+        of = {"a": {}, "b": {}}  # type: dict[str, dict[str, Any]]
+        for name, value in changes.items():
+            side, dot, inner = name.partition(".")
+            if dot and side in of:
+                of[side][inner] = value
+                continue
+            holders = [key for key in of if getattr(self, key).inputs.get(name) is not None]
+            if not holders:
+                known = {key for key, held in (self.a.inputs | self.b.inputs).items() if held is not None}
+                raise ValueError(f"{name} is no input of either account{did_you_mean(name, known)}")
+            for key in holders:
+                of[key][name] = value
+        return self._cost(self.a, of["a"]) / self._cost(self.b, of["b"])
+
+    def _cost(self, side: Any, changes: dict[str, Any]) -> Array:
+        return side.evaluate(**changes).total_usd
+
+    @property
+    def private(self) -> bool:
+        """Whether any cost is the user's own, so that outputs show ratios and not dollars."""
+        return bool(self.a.private or self.b.private)
+
+    @property
+    def assumptions(self) -> tuple[Assumption, ...]:
+        """Every input of both sides, each once."""
+        pairs = zip_longest(self.a.assumptions, self.b.assumptions)
+        return tuple(dict.fromkeys(item for pair in pairs for item in pair if item is not None))
+
+
 @dataclass(frozen=True, eq=False)
-class Comparison:
+class Comparison(KimRatios):
     """Deployment A against deployment B at equal traffic, with as many servers of each as that takes.
 
     Attributes
@@ -38,25 +237,6 @@ class Comparison:
         """Throughput ratio of a server (Kim Eq. 1)."""
         return self.a.tokens_per_s / self.b.tokens_per_s
 
-    @property
-    def r_sc(self) -> float:
-        """Server cost ratio, per year of life (Kim Eq. 2)."""
-        return self.a.server_usd_per_year / self.b.server_usd_per_year
-
-    @property
-    def r_ic(self) -> float:
-        """Infrastructure cost ratio of a server (Kim Eq. 3)."""
-        return self.a.infrastructure_usd_per_year / self.b.infrastructure_usd_per_year
-
-    @property
-    def server_share(self) -> float:
-        """``w``: the server's share of B's total cost (below Kim Eq. 4)."""
-        return float(
-            formulas.server_share(
-                server_cost=self.b.server_usd_per_year, infrastructure_cost=self.b.infrastructure_usd_per_year
-            )
-        )
-
     @cached_property
     def ratio(self) -> Array:
         """TCO of A over TCO of B, from the absolute costs; equal to Kim Eq. 4 of the three ratios."""
@@ -64,49 +244,12 @@ class Comparison:
         cost_b = self.b.usd_per_year / self.b.tokens_per_s
         return cost_a / cost_b
 
-    @property
-    def break_even_throughput(self) -> Array:
-        """Throughput ratio above which A is cheaper."""
-        return formulas.break_even_throughput(r_sc=self.r_sc, r_ic=self.r_ic, server_share=self.server_share)
+    def _costs_of_a_server(self, side: Deployment) -> tuple[float, float]:
+        return side.server_usd_per_year, side.infrastructure_usd_per_year
 
-    @property
-    def break_even_server_cost(self) -> Array | None:
-        """Server cost ratio below which A is cheaper; ``None`` (NaN in arrays) where not even a free server is."""
-        return _none_if_nan(
-            formulas.break_even_server_cost(r_th=self.r_th, r_ic=self.r_ic, server_share=self.server_share)
-        )
-
-    @property
-    def break_even_infrastructure_cost(self) -> Array | None:
-        """Infrastructure cost ratio below which A is cheaper; ``None`` (NaN in arrays) where not even free is."""
-        return _none_if_nan(
-            formulas.break_even_infrastructure_cost(r_th=self.r_th, r_sc=self.r_sc, server_share=self.server_share)
-        )
-
-    @property
-    def not_even_free(self) -> Array:
-        """Whether A would lose even if its servers were free (Kim II-B)."""
-        return formulas.not_even_free(r_th=self.r_th, r_ic=self.r_ic, server_share=self.server_share)
-
-    @property
-    def elasticities(self) -> formulas.Elasticities:
-        """Percent by which the ratio moves per percent of each of the three ratios."""
-        return formulas.elasticities(r_sc=self.r_sc, r_ic=self.r_ic, server_share=self.server_share)
-
-    @property
-    def level_discount_a(self) -> Array | None:
-        """Discount on A's server at which A draws level: 0 if it is cheaper, ``None`` (NaN in arrays) if none does."""
-        return _none_if_nan(
-            formulas.largest_useful_discount(
-                r_th=self.r_th, r_sc=self.r_sc, r_ic=self.r_ic, server_share=self.server_share
-            )
-        )
-
-    @property
-    def level_discount_b(self) -> Array | None:
-        """Discount on B's server at which B draws level: 0 if it is cheaper, ``None`` (NaN in arrays) if none does."""
-        swapped = Comparison(self.b, self.a)
-        return swapped.level_discount_a
+    def _cost(self, side: Deployment, changes: dict[str, Any]) -> Array:
+        rate = changes.get("tokens_per_s", side.tokens_per_s)
+        return side.evaluate(**changes).total_usd / rate
 
     @property
     def kinds(self) -> tuple[str, str]:
@@ -182,38 +325,6 @@ class Comparison:
         probability = (above + level / 2) / logs.size
         return float(probability) if np.shape(probability) == () else probability
 
-    def verdict(self, level: float = 0.9) -> Any:
-        """Say which is cheaper: ``A``, ``B``, or ``too close to call``.
-
-        Parameters
-        ----------
-        level : float
-            Probability from which one is called cheaper, above 0.5. Where neither throughput says how far it may be
-            off, the ratio alone decides, and :attr:`probability_a` is ``None``.
-
-        Returns
-        -------
-        str or array of str
-            Of the ratio's shape.
-
-        Raises
-        ------
-        ValueError
-            A level that is not above 0.5 and below 1.
-        """
-        share = check_level(level)
-        if share <= 0.5:
-            raise ValueError(f"level = {level!r} is not accepted: give a number above 0.5 and below 1, such as 0.9")
-        probability = self.probability_a
-        if probability is None:
-            probability = np.where(self.ratio < 1, 1.0, np.where(self.ratio > 1, 0.0, 0.5))
-        words = np.where(
-            np.asarray(probability) >= share,
-            "A",
-            np.where(np.asarray(probability) <= 1 - share, "B", "too close to call"),
-        )
-        return str(words) if words.shape == () else words
-
     def ratio_at(self, *, price_a_usd: float | None = None, price_b_usd: float | None = None) -> Array:
         """TCO ratio if servers cost something else, everything else held.
 
@@ -228,28 +339,15 @@ class Comparison:
             A price that is not a number of at least 0.
         """
         costs = [
-            side.usd_per_year
-            if price is None
-            else side.infrastructure_usd_per_year + side.facility.server_usd_per_year(price)
-            for side, price in ((self.a, price_a_usd), (self.b, price_b_usd))
+            side.usd_per_year if price is None else side.evaluate(price_usd=number(name, price, at_least=0)).total_usd
+            for name, side, price in (("price_a_usd", self.a, price_a_usd), ("price_b_usd", self.b, price_b_usd))
         ]
         return costs[0] / costs[1] / self.r_th
-
-    @property
-    def assumptions(self) -> tuple[Assumption, ...]:
-        """Every input of both sides, each once."""
-        pairs = zip(self.a.assumptions, self.b.assumptions, strict=True)
-        return tuple(dict.fromkeys(item for pair in pairs for item in pair))
-
-    @property
-    def private(self) -> bool:
-        """Whether any cost is the user's own, so that outputs show ratios and not dollars."""
-        return self.a.private or self.b.private
 
     def _repr_html_(self) -> str:
         kinds = {f"{kind} throughput" if kind == "given" else kind for kind in self.kinds}
         rows = "".join(
-            f"<tr><td>{name}</td><td>{_span(value)}</td><td>{meaning}</td></tr>"
+            f"<tr><td>{name}</td><td>{'in its rent' if value is None else _span(value)}</td><td>{meaning}</td></tr>"
             for name, value, meaning in (
                 ("R_Th", self.r_th, "throughput of a server"),
                 ("R_SC", self.r_sc, "cost of a server"),
@@ -274,31 +372,38 @@ class Comparison:
         return f"; {self.verdict()}, P(A cheaper) = {probability:.0%}, ratio {low:.3f} to {high:.3f} ({level:.0%})"
 
     def __repr__(self) -> str:
+        r_ic = "in B's rent" if self.r_ic is None else f"{self.r_ic:.3f}"
         return (
             f"Comparison({self.a.server.key} / {self.b.server.key}: TCO ratio {_span(self.ratio)}, "
-            f"r_sc {self.r_sc:.3f}, r_ic {self.r_ic:.3f}, server_share {self.server_share:.3f}{self._certainty})"
+            f"r_sc {self.r_sc:.3f}, r_ic {r_ic}, server_share {self.server_share:.3f}{self._certainty})"
         )
 
 
-def compare(a: Deployment, b: Deployment) -> Comparison:
-    """Compare two deployments at equal traffic (Kim Eq. 1-4).
+@overload
+def compare(a: Deployment, b: Deployment) -> Comparison: ...
+@overload
+def compare(a: Plan, b: Plan) -> PlanComparison: ...
+def compare(a: Any, b: Any) -> Any:
+    """Compare two deployments, or two plans, at equal traffic (Kim Eq. 1-4).
 
-    With fractional servers, as here, the result equals :func:`tco.tco_ratio` of its own three ratios.
+    Of deployments servers are fractional and their number cancels; of plans they are whole. Either result equals
+    :func:`tco.tco_ratio` of its own three ratios, and plans come to their deployments' ratio as traffic grows.
 
     Parameters
     ----------
-    a, b : Deployment
+    a, b : Deployment or Plan
         The candidate and the reference; ratios are A over B.
 
     Returns
     -------
-    Comparison
+    Comparison or PlanComparison
 
     Raises
     ------
     ValueError
         Throughputs of unlike phases, models or workloads. Batch and precision may differ: each machine may run at its
-        best. So may the kinds, modelled, calibrated, measured or given: :attr:`Comparison.kinds` says which.
+        best. So may the kinds, modelled, calibrated, measured or given: :attr:`Comparison.kinds` says which. Plans of
+        unlike traffic.
 
     Examples
     --------
@@ -310,13 +415,22 @@ def compare(a: Deployment, b: Deployment) -> Comparison:
     >>> round(float(c.r_th), 12), bool(c.ratio < 1)
     (0.8, True)
     """
+    planned = [hasattr(side, "traffic") for side in (a, b)]
     for side, value in (("a", a), ("b", b)):
-        if not isinstance(value, Deployment):
-            raise ValueError(f"{side} = {value!r} is not accepted: give a Deployment")
-    left, right = a.throughput, b.throughput
+        if not isinstance(getattr(value, "deployment", value), Deployment):
+            raise ValueError(f"{side} = {value!r} is not accepted: give a Deployment, or a Plan")
+    if planned[0] != planned[1]:
+        raise ValueError("a and b are a Plan and a Deployment: compare like with like, such as a.deployment with b")
+    left, right = (getattr(side, "deployment", side).throughput for side in (a, b))
     if is_modelled(left) and is_modelled(right):
         _refuse_unlike(left, right)
-    return Comparison(a, b)
+    if not planned[0]:
+        return Comparison(a, b)
+    from tco.planning import PlanComparison  # which is made of comparisons
+
+    if a.traffic != b.traffic:
+        raise ValueError("a and b are plans of unlike traffic; compare at equal traffic")
+    return PlanComparison(a, b)
 
 
 def _refuse_unlike(left: Any, right: Any) -> None:

@@ -6,11 +6,14 @@ and says "derived" wherever it is printed. Nothing else is ever filled in: an un
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import Literal
 
 from hardware_specs import Accelerator, Price, Server, UnknownValueError, is_shipped
-from tco.facility import FACILITY_SOURCES, Facility, unit_of
+from hardware_specs._base import Spec
+from tco.facility import FACILITY_RANGES, FACILITY_SOURCES, Facility, unit_of
 
 Origin = Literal["published", "derived", "default", "yours", "modelled", "measured"]
 
@@ -39,8 +42,8 @@ class Assumption:
         Who says so, and which end of a range was taken.
     private : bool
         Whether outputs keep the value to themselves.
-    high : float, optional
-        The other end of the range, where the source gives one.
+    low, high : float, optional
+        Ends of the range in which sources place it; of a price, which is the low end, the high one.
     basis : str
         What kind of price it is, such as ``list`` or ``kit``; empty for anything else.
     """
@@ -51,6 +54,7 @@ class Assumption:
     origin: Origin
     source: str
     private: bool = False
+    low: float | None = None
     high: float | None = None
     basis: str = ""
 
@@ -118,6 +122,53 @@ def server_price(server: Server, accelerator: Accelerator | None) -> Assumption:
             f"give price_usd (in a costs file: [servers.{server.key}] price_usd = ...)"
         )
     return derived
+
+
+def rent(accelerator: Accelerator | None, usd_per_h: float | None = None) -> Assumption:
+    """Rent of an accelerator: the user's own, or the low end of what the catalogue quotes, on demand before others.
+
+    Parameters
+    ----------
+    accelerator : Accelerator, optional
+        What is rented.
+    usd_per_h : float, optional
+        The user's own [USD/h].
+
+    Returns
+    -------
+    Assumption
+        Of one accelerator, hosting and energy included [USD/h].
+
+    Raises
+    ------
+    UnknownValueError
+        None is given and the catalogue has none.
+
+    Examples
+    --------
+    >>> import hardware_specs as hs
+    >>> rent(hs.get("h100-sxm"), 2.0)
+    Assumption(rent of h100-sxm: (private), yours: given)
+    """
+    key = "an accelerator" if accelerator is None else accelerator.key
+    if usd_per_h is not None:
+        return Assumption(
+            name=f"rent of {key}", value=usd_per_h, unit="USD/h", origin="yours", source="given", private=True
+        )
+    rents = accelerator.rents if accelerator is not None else ()
+    if not rents:
+        raise UnknownValueError(f"the rent of {key} is not known: give terms.usd_per_h")
+    chosen = min(rents, key=lambda item: _RENT_PREFERENCE.index(item.basis))
+    return Assumption(
+        name=f"rent of {key}",
+        value=chosen.usd_per_h("low"),
+        unit="USD/h",
+        origin="yours" if chosen.private else "published",
+        source="given" if chosen.private else f"{chosen.basis} rent, {chosen.date}: {chosen.source}",
+        private=chosen.private,
+        high=chosen.usd_per_h("high") if chosen.is_range else None,
+        basis=f"{chosen.basis} rent",
+    )
 
 
 def price_from_chips(server: Server, accelerator: Accelerator | None) -> Assumption | None:
@@ -245,19 +296,81 @@ def facility_assumptions(facility: Facility) -> tuple[Assumption, ...]:
     >>> [a.origin for a in facility_assumptions(Facility(pue=1.2))][:2]
     ['yours', 'default']
     """
-    return tuple(
-        Assumption(
-            name=name,
-            value=getattr(facility, name),
-            unit=unit_of(name),
-            origin="yours" if name in facility.model_fields_set else "default",
-            source="given" if name in facility.model_fields_set else FACILITY_SOURCES[name],
-            private=name in facility.model_fields_set,
+    idle = {
+        ("rack_usd", "usd_per_watt", "facility_years"): facility.colocation_usd_per_kw_month is not None,
+        ("grid_gco2_per_kwh",): facility.usd_per_tonne_co2 is None,
+        ("wue_l_per_kwh",): facility.usd_per_m3_water is None,
+        ("pue",): facility.pue_by_load is not None,
+        ("payments_per_year",): "payments_per_year" not in facility.model_fields_set,
+    }
+    out = {name for names, out_of_account in idle.items() if out_of_account for name in names}
+    return given_or_default(facility, FACILITY_SOURCES, unit_of, leave_out=out, ranges=FACILITY_RANGES)
+
+
+def terms_assumptions(terms: Spec, server: str) -> tuple[Assumption, ...]:
+    """Every term of a purchase or a rental that is given: the user's own.
+
+    Parameters
+    ----------
+    terms : Purchase or Rental
+        The terms.
+    server : str
+        Key of the server.
+    """
+    units = {"usd": "USD", "gib": "GiB", "year": "USD/year", "years": "years", "kg": "kg"}
+    found = given_or_default(terms, {}, lambda name: units.get(name.rpartition("_")[2], ""), leave_out=_UNSAID)
+    return tuple(replace(item, name=f"{item.name} of {server}") for item in found if item.origin == "yours")
+
+
+_UNSAID = ("usd_per_h",)  # said as the rent itself
+
+
+def given_or_default(
+    spec: Spec,
+    sources: Mapping[str, str],
+    unit: Callable[[str], str],
+    *,
+    leave_out: Collection[str] = (),
+    ranges: Mapping[str, tuple[float, float, str]] = MappingProxyType({}),
+) -> tuple[Assumption, ...]:
+    """Every input that a specification of terms holds: the user's own, private, or a default with its source.
+
+    Parameters
+    ----------
+    spec : Spec
+        Terms whose fields are inputs.
+    sources : mapping of str to str
+        Where each default comes from.
+    unit : callable
+        Unit of a field.
+    leave_out : collection of str
+        Fields that are of no account here.
+    ranges : mapping of str to (low, high, source)
+        The range in which sources place a default.
+    """
+    found = []
+    for name in type(spec).model_fields:
+        value, yours = getattr(spec, name), name in spec.model_fields_set
+        if value is None or value is False or isinstance(value, tuple) or name in leave_out:
+            continue
+        low, high, said = ranges.get(name, (None, None, ""))
+        source = sources.get(name, "") + (f"; range {low:g}-{high:g}: {said}" if said else "")
+        found.append(
+            Assumption(
+                name=name,
+                value=float(value),
+                unit=unit(name),
+                origin="yours" if yours else "default",
+                source="given" if yours else source,
+                private=yours,
+                low=None if yours else low,
+                high=None if yours else high,
+            )
         )
-        for name in FACILITY_SOURCES
-    )
+    return tuple(found)
 
 
+_RENT_PREFERENCE = ("user", "on-demand", "list", "advertised", "reserved", "spot")
 _PREFERENCE = ("user", "kit", "list", "street", "msrp", "estimate", "server-share")
 
 

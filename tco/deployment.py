@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
-from types import MappingProxyType
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
 import hardware_specs as hs
 from hardware_specs import Accelerator, Server
+from hardware_specs.errors import did_you_mean
 from roofline._arrays import Array
 from roofline._validation import number
 from roofline.spread import Spread
-from tco.defaults import Assumption, facility_assumptions, server_power, server_price
+from tco.accounts import INFRASTRUCTURE_PARTS, SERVER_PARTS, Account, account
+from tco.defaults import Assumption, facility_assumptions, rent, server_power, server_price, terms_assumptions
 from tco.facility import Facility
 from tco.finance import SECONDS_PER_YEAR
+from tco.purchase import Purchase, Rental
 
 
 @runtime_checkable
@@ -62,6 +63,9 @@ class Deployment:
         workload, count as measured. A plain number is tokens/s of the whole server.
     accelerator : Accelerator, optional
         What the server holds; taken from the estimate or the catalogue if not given.
+    terms : Purchase or Rental
+        How it is paid for: bought, with what its price leaves out, or rented by the hour, hosting and energy included.
+        Porting is paid once for a fleet, whatever its size, and so counts in a :func:`tco.plan` only.
 
     Raises
     ------
@@ -87,15 +91,17 @@ class Deployment:
     facility: Facility
     throughput: Any
     accelerator: Accelerator | None = None
+    terms: Purchase | Rental = field(default_factory=Purchase)
 
     def __post_init__(self) -> None:
-        for field, kind, example in (
+        for name, kind, example in (
             ("server", Server, "hs.get_server('dgx-h100')"),
             ("facility", Facility, "tco.Facility()"),
+            ("terms", Purchase | Rental, "tco.Purchase() or tco.Rental()"),
         ):
-            value = getattr(self, field)
+            value = getattr(self, name)
             if not isinstance(value, kind):
-                raise ValueError(f"{field} = {value!r} is not accepted: give a {kind.__name__}, such as {example}")
+                raise ValueError(f"{name} = {value!r} is not accepted: give {_named(kind)}, such as {example}")
         if self.accelerator is not None and self.accelerator.key != self.server.accelerator:
             raise ValueError(
                 f"accelerator is {self.accelerator.key}, but server {self.server.key} holds {self.server.accelerator}"
@@ -156,15 +162,90 @@ class Deployment:
         found: Spread | None = getattr(phase, "spread", None)
         return found
 
+    @property
+    def rented(self) -> bool:
+        """Whether accelerators are rented, hosting and energy included."""
+        return isinstance(self.terms, Rental)
+
     @cached_property
     def price(self) -> Assumption:
-        """Price of the server [USD], and where it comes from."""
+        """Price of the server [USD], or rent of an accelerator [USD/h], and where it comes from."""
+        if isinstance(self.terms, Rental):
+            return rent(self.accelerator, self.terms.usd_per_h)
+        if self.terms.accelerator_usd is not None:
+            return Assumption(
+                name=f"server price of {self.server.key}",
+                value=self.terms.price_usd(None, self.server.accelerators) or 0.0,
+                unit="USD",
+                origin="yours",
+                source="given, by item",
+                private=True,
+            )
         return server_price(self.server, self.accelerator)
 
     @cached_property
     def power(self) -> Assumption:
         """Provisioned power of the server [W], and where it comes from."""
         return server_power(self.server, self.accelerator)
+
+    @cached_property
+    def inputs(self) -> dict[str, Any]:
+        """What :func:`tco.account` takes of this deployment, by its names: all but the traffic and the fleet."""
+        shared = {
+            "tokens_per_s": self.tokens_per_s,
+            "power_w": self.power.value,
+            "accelerators": float(self.server.accelerators),
+            "server_years": self.facility.server_years,
+            "porting_usd": self.terms.porting_usd,
+        }
+        terms = self.terms
+        if isinstance(terms, Rental):
+            kept = ("discount_rate", "payments_per_year", "load", "idle_share", "pue", "pue_by_load")
+            return {name: value for name, value in self.facility.terms.items() if name in kept} | shared | {
+                "rent_usd_per_h": self.price.value,
+                "upfront_share": terms.upfront_share,
+                "commitment_years": terms.commitment_years,
+            }  # fmt: skip
+        licence = terms.licence_usd_per_accelerator_year
+        price_usd = terms.price_usd(self.price.value, self.server.accelerators)
+        return self.facility.terms | shared | {
+            "server_years": self.facility.server_years if terms.years is None else terms.years,
+            "price_usd": price_usd,
+            "residual_share": terms.residual_share,
+            "network_usd": terms.network_usd(price_usd),
+            "storage_usd": terms.storage_usd,
+            "installation_usd": terms.installation_usd,
+            "licences_usd_per_year": None if licence is None else licence * self.server.accelerators,
+            "support_share_per_year": terms.support_share_per_year,
+            "servers_per_rack": float(self.facility.servers_per_rack(self.server, self.power.value)[0]),
+        }  # fmt: skip
+
+    def evaluate(self, **changes: Any) -> Account:
+        """Account of one server, with some inputs changed; arrays broadcast, so that any sweep is one call.
+
+        Parameters
+        ----------
+        **changes
+            New values by the names of :attr:`inputs`, such as ``usd_per_kwh`` or ``price_usd``.
+
+        Returns
+        -------
+        Account
+            Of one server that is busy all year round.
+
+        Raises
+        ------
+        ValueError
+            A name that this deployment's account does not hold.
+
+        Examples
+        --------
+        >>> d = Deployment(server=hs.get_server("dgx-h100"), facility=Facility(), throughput=40_000.0)
+        >>> d.evaluate(usd_per_kwh=np.array([0.04, 0.08])).parts["energy"].round()
+        array([4468., 8935.])
+        """
+        one = {"traffic_per_s": 1.0, "tokens_per_s": 1.0, "porting_usd": None, "whole": False}
+        return account(**(with_changes(self.inputs, changes) | one))
 
     @property
     def assumptions(self) -> tuple[Assumption, ...]:
@@ -190,7 +271,10 @@ class Deployment:
             origin=origin,
             source=source,
         )
-        return (throughput, self.price, self.power, *facility_assumptions(self.facility))
+        if self.rented:
+            return (throughput, self.price, *terms_assumptions(self.terms, self.server.key))
+        own = terms_assumptions(self.terms, self.server.key)
+        return (throughput, self.price, self.power, *own, *facility_assumptions(self.facility))
 
     @property
     def private(self) -> bool:
@@ -198,27 +282,19 @@ class Deployment:
         return any(assumption.private for assumption in self.assumptions)
 
     @cached_property
-    def breakdown(self) -> Mapping[str, float]:
+    def breakdown(self) -> dict[str, float]:
         """Yearly cost of one server by part; the parts add up to :attr:`usd_per_year` [USD/year]."""
-        infrastructure = self.facility.infrastructure_usd_per_year(self.power.value)
-        return MappingProxyType(
-            {
-                "server": self.facility.server_usd_per_year(self.price.value),
-                "rack": float(infrastructure.rack),
-                "plant": float(infrastructure.plant),
-                "energy": float(infrastructure.energy),
-            }
-        )
+        return {part: float(usd) for part, usd in self.evaluate().parts.items()}
 
     @property
     def server_usd_per_year(self) -> float:
-        """Kim's ``Cost_Server``: the server's price over its life [USD/year]."""
-        return self.breakdown["server"]
+        """Kim's ``Cost_Server``: the server's price over its life, what was bought with it, or its rent [USD/year]."""
+        return sum(usd for part, usd in self.breakdown.items() if part in SERVER_PARTS)
 
     @property
     def infrastructure_usd_per_year(self) -> float:
-        """Kim's ``Cost_Infra``: rack, plant and energy of one server [USD/year]."""
-        return self.breakdown["rack"] + self.breakdown["plant"] + self.breakdown["energy"]
+        """Kim's ``Cost_Infra``: rack, plant and energy of one server; 0 where rent contains them [USD/year]."""
+        return sum(usd for part, usd in self.breakdown.items() if part in INFRASTRUCTURE_PARTS)
 
     @property
     def usd_per_year(self) -> float:
@@ -242,3 +318,30 @@ class Deployment:
         cost = "costs private" if self.private else f"{self.usd_per_year:,.0f} USD/year a server"
         rate = f"{float(np.max(self.tokens_per_s)):,.0f} tokens/s"
         return f"Deployment({self.server.key}: {rate} a server ({served}), {cost})"
+
+
+def with_changes(inputs: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
+    """Return inputs of an account with some changed.
+
+    Parameters
+    ----------
+    inputs : dict
+        By name.
+    changes : dict
+        New values of some.
+
+    Raises
+    ------
+    ValueError
+        A name that is not among them, or that is not in the account.
+    """
+    for name in changes:
+        if name not in inputs:
+            raise ValueError(f"{name} is no input of this account{did_you_mean(name, inputs)}")
+        if inputs[name] is None:
+            raise ValueError(f"{name} is not in this account: give the deployment a value first")
+    return inputs | changes
+
+
+def _named(kind: Any) -> str:
+    return "a Purchase or a Rental" if kind == Purchase | Rental else f"a {kind.__name__}"

@@ -7,14 +7,13 @@ the rack-bound part falls with the number of servers that fit a rack, the plant 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Annotated, Any, ClassVar, NamedTuple
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
+from hardware_specs import Server, UnknownValueError
 from hardware_specs._base import Spec
 from roofline._arrays import Array, namespace
-from roofline._validation import number
-from tco.finance import HOURS_PER_YEAR, capital_recovery_factor
 
 
 def servers_per_rack(*, rack_power_w: Array, server_power_w: Array) -> Array:
@@ -40,92 +39,57 @@ def servers_per_rack(*, rack_power_w: Array, server_power_w: Array) -> Array:
     return xp.floor(xp.asarray(rack_power_w / server_power_w * (1 + 1e-12)))
 
 
-class InfrastructureCost(NamedTuple):
-    """Infrastructure cost of a server by what drives it [USD/year]; their sum is Kim's ``Cost_Infra``."""
-
-    rack: Array
-    plant: Array
-    energy: Array
-
-
-def infrastructure_usd_per_year(
-    *,
-    server_power_w: Array,
-    rack_power_w: Array,
-    rack_usd: Array,
-    usd_per_watt: Array,
-    facility_years: Array,
-    discount_rate: Array,
-    load: Array,
-    pue: Array,
-    usd_per_kwh: Array,
-) -> InfrastructureCost:
-    """Infrastructure cost of one server: rack share, power and cooling plant, energy [USD/year].
-
-    ``rack·CRF/n + $/W·P·CRF + load·P·PUE·8760·tariff`` with ``n = floor(P_rack/P)``, after Kim II-A's description, with
-    capital recovered over the facility's life.
-
-    Parameters
-    ----------
-    server_power_w, rack_power_w : number or array
-        Provisioned power of a server and of a rack [W].
-    rack_usd : number or array
-        What comes with each rack however many servers it holds [USD].
-    usd_per_watt : number or array
-        Power and cooling plant per provisioned watt of IT [USD/W].
-    facility_years, discount_rate : number or array
-        Life [year] and discount rate per year.
-    load : number or array
-        Average power over provisioned power, 0 to 1.
-    pue : number or array
-        Power usage effectiveness, at least 1.
-    usd_per_kwh : number or array
-        Electricity tariff [USD/kWh].
-
-    Returns
-    -------
-    InfrastructureCost
-
-    Examples
-    --------
-    >>> cost = infrastructure_usd_per_year(server_power_w=10_000.0, rack_power_w=40_000.0, rack_usd=40_000.0,
-    ...     usd_per_watt=10.0, facility_years=10, discount_rate=0.0, load=1.0, pue=1.2, usd_per_kwh=0.1)
-    >>> [round(float(part)) for part in cost]
-    [1000, 10000, 10512]
-    """
-    recovery = capital_recovery_factor(rate=discount_rate, years=facility_years)
-    n = servers_per_rack(rack_power_w=rack_power_w, server_power_w=server_power_w)
-    return InfrastructureCost(
-        rack=rack_usd * recovery / n,
-        plant=usd_per_watt * server_power_w * recovery,
-        energy=load * server_power_w / 1e3 * pue * HOURS_PER_YEAR * usd_per_kwh,
-    )
-
-
 class Facility(Spec):
     """A datacentre and the terms on which it is paid for.
 
-    Every field has a dated public default, which :data:`FACILITY_SOURCES` explains; one that is given is the user's own
-    and private: results name it but show its value only when revealed (the attributes and ``model_dump`` do show it).
+    Every field has a dated public default, which :data:`FACILITY_SOURCES` explains, or is not in the account unless it
+    is given; one that is given is the user's own and private: results name it but show its value only when revealed (the
+    attributes and ``model_dump`` do show it).
 
     Attributes
     ----------
     pue : float
         Power usage effectiveness, 1 to 3.
+    pue_by_load : tuple of (load, pue), optional
+        PUE at several loads instead, load being drawn over provisioned power, rising.
     usd_per_kwh : float
         Electricity tariff, above 0 to 2 [USD/kWh].
+    demand_usd_per_kw_month : float, optional
+        Charge for the highest power drawn [USD/kW-month]; the default tariff is an average that contains it.
     load : float
-        Average over provisioned power, above 0 to 1.
+        Power drawn by a busy server over provisioned power, above 0 to 1.
+    idle_share : float, optional
+        Power drawn by an idle server over provisioned power; without it an idle server counts as busy.
     rack_power_kw : float
-        Power that a rack can feed and cool [kW].
+        Power that a rack can feed [kW].
+    rack_cooling_kw, rack_slots_u, rack_weight_kg : float, optional
+        What else limits a rack: heat that can be taken away [kW], height [rack units], load [kg].
     rack_usd : float
         What each rack costs however many servers it holds: floor space, enclosure, distribution [USD].
     usd_per_watt : float
         Power and cooling plant per provisioned watt of IT, up to 200 [USD/W].
+    colocation_usd_per_kw_month : float, optional
+        Rent of provisioned power, instead of racks and plant of one's own [USD/kW-month].
+    operations_usd_per_kw_month : float, optional
+        Staff and upkeep of the site by provisioned power [USD/kW-month].
+    site_power_kw : float, optional
+        Power that the site has for everything, PUE included [kW].
     facility_years, server_years : float
         Lives over which capital is recovered, 1 to 50 and 0.25 to 20 [year].
     discount_rate : float
-        Cost of capital per year, 0 to 1 (0.08 is 8 %).
+        Cost of capital per year, 0 to 1 (0.08 is 8 %); real where prices are of one year.
+    payments_per_year : int
+        1, or 12 for monthly payments.
+    grid_gco2_per_kwh : float
+        Carbon of the electricity [g CO₂e/kWh].
+    usd_per_tonne_co2 : float, optional
+        Carbon price, paid or internal [USD/t].
+    wue_l_per_kwh : float
+        Water used on site per energy of IT [l/kWh].
+    grid_l_per_kwh : float, optional
+        Water used to make electricity [l/kWh].
+    usd_per_m3_water : float, optional
+        Price of the water used on site [USD/m³].
 
     Raises
     ------
@@ -147,67 +111,130 @@ class Facility(Spec):
     hides_values: ClassVar[bool] = True
 
     pue: Annotated[float, Field(ge=1, le=3)] = 1.25
+    pue_by_load: tuple[tuple[float, float], ...] | None = None
     usd_per_kwh: Annotated[float, Field(gt=0, le=2)] = 0.0826
+    demand_usd_per_kw_month: Annotated[float, Field(ge=0, le=1000)] | None = None
     load: Annotated[float, Field(gt=0, le=1)] = 1.0
+    idle_share: Annotated[float, Field(ge=0, le=1)] | None = None
     rack_power_kw: Annotated[float, Field(gt=0, le=2000)] = 40.0
+    rack_cooling_kw: Annotated[float, Field(gt=0, le=2000)] | None = None
+    rack_slots_u: Annotated[float, Field(gt=0, le=100)] | None = None
+    rack_weight_kg: Annotated[float, Field(gt=0, le=20_000)] | None = None
     rack_usd: Annotated[float, Field(ge=0)] = 5_940.0
     usd_per_watt: Annotated[float, Field(ge=0, le=200)] = 12.0
+    colocation_usd_per_kw_month: Annotated[float, Field(gt=0, le=5_000)] | None = None
+    operations_usd_per_kw_month: Annotated[float, Field(ge=0, le=5_000)] | None = None
+    site_power_kw: Annotated[float, Field(gt=0, le=1e8)] | None = None
     facility_years: Annotated[float, Field(ge=1, le=50)] = 12.0
     server_years: Annotated[float, Field(ge=0.25, le=20)] = 4.0
     discount_rate: Annotated[float, Field(ge=0, le=1)] = 0.08
+    payments_per_year: Literal[1, 12] = 1
+    grid_gco2_per_kwh: Annotated[float, Field(ge=0, le=3_000)] = 481.0
+    usd_per_tonne_co2: Annotated[float, Field(ge=0, le=10_000)] | None = None
+    wue_l_per_kwh: Annotated[float, Field(ge=0, le=20)] = 1.8
+    grid_l_per_kwh: Annotated[float, Field(ge=0, le=100)] | None = None
+    usd_per_m3_water: Annotated[float, Field(ge=0, le=1_000)] | None = None
 
-    def infrastructure_usd_per_year(self, server_power_w: float) -> InfrastructureCost:
-        """Infrastructure cost of one server by driver [USD/year].
+    def _problems(self) -> Iterator[tuple[tuple[str | int, ...], str]]:
+        yield from super()._problems()
+        if self.pue_by_load is not None:
+            loads, pues = ([point[end] for point in self.pue_by_load] for end in (0, 1))
+            if not loads or loads != sorted(set(loads)) or loads[0] < 0 or loads[-1] > 1:
+                yield ("pue_by_load",), "should be pairs of (load, pue) with loads from 0 to 1, rising"
+            if any(not 1 <= pue <= 3 for pue in pues):
+                yield ("pue_by_load",), "should have PUEs from 1 to 3"
+        if self.idle_share is not None and self.idle_share > self.load:
+            yield ("idle_share",), "should be at most load, the share that a busy server draws"
+
+    def servers_per_rack(self, server: Server, power_w: float) -> tuple[int, str]:
+        """Whole servers that a rack holds, and which of its limits says so.
 
         Parameters
         ----------
-        server_power_w : float
+        server : Server
+            With `slots_u` and `weight_kg` where the rack is limited in them.
+        power_w : float
             Provisioned power of the server [W].
 
+        Returns
+        -------
+        (int, str)
+            At least 1; ``"power"``, ``"cooling"``, ``"slots"`` or ``"weight"``.
+
         Raises
         ------
+        UnknownValueError
+            A limit is given and the server's figure is not known.
         ValueError
-            Not a number above 0, or the server needs more power than a rack has.
+            Not even one server fits.
+
+        Examples
+        --------
+        >>> import hardware_specs as hs
+        >>> Facility(rack_cooling_kw=25.0).servers_per_rack(hs.get_server("dgx-h100"), 10_200)
+        (2, 'cooling')
         """
-        number("server_power_w", server_power_w, above=0)
-        if servers_per_rack(rack_power_w=self.rack_power_kw * 1e3, server_power_w=server_power_w) < 1:
-            # Either power may be private, so neither is shown.
+        limits = {"power": (self.rack_power_kw * 1e3, power_w)}
+        if self.rack_cooling_kw is not None:
+            limits["cooling"] = (self.rack_cooling_kw * 1e3, power_w)
+        for limit, has, field in (
+            ("slots", self.rack_slots_u, "slots_u"),
+            ("weight", self.rack_weight_kg, "weight_kg"),
+        ):
+            if has is None:
+                continue
+            needs = getattr(server, field)
+            if needs is None:
+                raise UnknownValueError(
+                    f"facility.rack_{field} limits the rack, but servers.{server.key}.{field} is not known: give it, "
+                    f"or leave the limit out"
+                )
+            limits[limit] = (has, float(needs))
+        fit = {limit: float(servers_per_rack(rack_power_w=has, server_power_w=needs))
+               for limit, (has, needs) in limits.items()}  # fmt: skip
+        limit = min(fit, key=lambda name: fit[name])
+        if fit[limit] < 1:
+            field = {"power": "rack_power_kw", "cooling": "rack_cooling_kw"}.get(limit, f"rack_{limit}")
+            field = {"slots": "rack_slots_u", "weight": "rack_weight_kg"}.get(limit, field)
+            # Either figure may be private, so neither is shown.
             raise ValueError(
-                "facility.rack_power_kw is below the power of one server, so no rack holds one: give more "
-                "(in a costs file: [facility] rack_power_kw = ...)"
+                f"facility.{field} is below what one server needs, so no rack holds one: give more "
+                f"(in a costs file: [facility] {field} = ...)"
             )
-        return infrastructure_usd_per_year(
-            server_power_w=server_power_w,
-            rack_power_w=self.rack_power_kw * 1e3,
-            rack_usd=self.rack_usd,
-            usd_per_watt=self.usd_per_watt,
-            facility_years=self.facility_years,
-            discount_rate=self.discount_rate,
-            load=self.load,
-            pue=self.pue,
-            usd_per_kwh=self.usd_per_kwh,
-        )
+        return int(fit[limit]), limit
 
-    def server_usd_per_year(self, price_usd: float) -> float:
-        """Yearly cost of owning a server: its price times the capital recovery factor [USD/year].
-
-        Parameters
-        ----------
-        price_usd : float
-            Purchase price, at least 0 [USD].
-
-        Raises
-        ------
-        ValueError
-            Not such a number.
-        """
-        number("price_usd", price_usd, at_least=0)
-        return float(price_usd * capital_recovery_factor(rate=self.discount_rate, years=self.server_years))
+    @property
+    def terms(self) -> dict[str, Any]:
+        """What :func:`tco.account` takes of a facility, by its names."""
+        owned = self.colocation_usd_per_kw_month is None
+        return {
+            "discount_rate": self.discount_rate,
+            "payments_per_year": float(self.payments_per_year),
+            "facility_years": self.facility_years,
+            "load": self.load,
+            "idle_share": self.idle_share,
+            "rack_usd": self.rack_usd if owned else None,
+            "usd_per_watt": self.usd_per_watt if owned else None,
+            "colocation_usd_per_kw_month": self.colocation_usd_per_kw_month,
+            "operations_usd_per_kw_month": self.operations_usd_per_kw_month,
+            "pue": self.pue,
+            "pue_by_load": self.pue_by_load,
+            "usd_per_kwh": self.usd_per_kwh,
+            "demand_usd_per_kw_month": self.demand_usd_per_kw_month,
+            "usd_per_tonne_co2": self.usd_per_tonne_co2,
+            "grid_gco2_per_kwh": self.grid_gco2_per_kwh,
+            "usd_per_m3_water": self.usd_per_m3_water,
+            "litres_per_kwh": self.wue_l_per_kwh,
+        }
 
     def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:
-        """Yield what ``repr`` shows: every field, the user's own masked."""
+        """Yield what ``repr`` shows: the public defaults, and of the user's own that it is given."""
         for name in type(self).model_fields:
-            yield name, "(private)" if name in self.model_fields_set else getattr(self, name)
+            value = getattr(self, name)
+            if name in self.model_fields_set and value is not None:
+                yield name, "(private)"
+            elif value is not None:
+                yield name, value
 
 
 FACILITY_SOURCES: dict[str, str] = {
@@ -221,12 +248,41 @@ FACILITY_SOURCES: dict[str, str] = {
     "facility_years": "depreciation used by the ASIC Clouds and Chiplet Cloud TCO models after Barroso et al.",
     "server_years": "SemiAnalysis and Nebius: 4 years (Lambda 5, Amazon 5 for a subset, Meta 5.5, CoreWeave 6)",
     "discount_rate": "8 % in the ASIC Clouds TCO model after Barroso et al. (neoclouds paid about 11 % in 2025)",
+    "payments_per_year": "one payment at each year's end, as in NREL/TP-462-5173 (Hamilton pays monthly)",
+    "grid_gco2_per_kwh": "world average of 2023, Ember by way of Our World in Data (Norway 30, France 56, India 713)",
+    "wue_l_per_kwh": "industry average of water used on site, 1.8-1.9 (Microsoft 0.27 in FY25, AWS 0.25 in 2021)",
 }
 """Where each default of :class:`Facility` comes from, with the spread that was seen."""
 
+FACILITY_RANGES: dict[str, tuple[float, float, str]] = {
+    "pue": (1.1, 1.54, "Epoch AI's hyperscalers to the average of the Uptime survey of 2025"),
+    "usd_per_kwh": (0.0771, 0.161, "US industry in 2024 (EIA) to the world's businesses in 2025 (GlobalPetrolPrices)"),
+    "load": (0.75, 1.0, "average of GPUs in training (Epoch AI) to all that is provisioned"),
+    "rack_power_kw": (10.0, 50.0, "most racks (Uptime 2025) to the most that air is said to cool"),
+    "usd_per_watt": (11.6, 15.2, "Frankfurt to Tokyo, Turner & Townsend 2025-26"),
+    "facility_years": (10.0, 15.0, "Hamilton 2008 and 2010"),
+    "server_years": (3.0, 6.0, "Hamilton 2010 to CoreWeave"),
+    "discount_rate": (0.05, 0.11, "Hamilton 2010 to CoreWeave's average of June 2025"),
+    "grid_gco2_per_kwh": (30.0, 713.0, "Norway to India in 2023, Ember"),
+    "wue_l_per_kwh": (0.0, 1.9, "sites without evaporation to the upper end of the industry's average"),
+}
+"""The range in which sources place each default: low, high, and who says so."""
+
 _UNITS = {
     "usd_per_kwh": "USD/kWh",
+    "demand_usd_per_kw_month": "USD/kW-month",
     "rack_power_kw": "kW",
+    "rack_cooling_kw": "kW",
+    "rack_slots_u": "U",
+    "rack_weight_kg": "kg",
+    "colocation_usd_per_kw_month": "USD/kW-month",
+    "operations_usd_per_kw_month": "USD/kW-month",
+    "site_power_kw": "kW",
+    "grid_gco2_per_kwh": "g/kWh",
+    "usd_per_tonne_co2": "USD/t",
+    "wue_l_per_kwh": "l/kWh",
+    "grid_l_per_kwh": "l/kWh",
+    "usd_per_m3_water": "USD/m³",
     "rack_usd": "USD",
     "usd_per_watt": "USD/W",
     "facility_years": "years",

@@ -1,4 +1,4 @@
-"""Capital recovery, and what a datacentre charges a server."""
+"""What a datacentre charges a server."""
 
 from __future__ import annotations
 
@@ -11,36 +11,27 @@ from hypothesis import strategies as st
 
 import hardware_specs as hs
 import tco
-from tco import finance
-from tco.facility import FACILITY_SOURCES, infrastructure_usd_per_year, servers_per_rack
+from tco.accounts import account
+from tco.facility import FACILITY_RANGES, FACILITY_SOURCES, servers_per_rack
 
 
-def crf(rate, years):
-    return finance.capital_recovery_factor(rate=rate, years=years)
-
-
-def test_published_capital_recovery_factors():
-    # published: facts/tco.md T0, CRF(5 %, 10) and CRF(8 %, 4), ten digits.
-    assert round(float(crf(0.05, 10)), 10) == 0.1295045750
-    assert round(float(crf(0.08, 4)), 10) == 0.3019208045
-
-
-@given(rate=st.floats(1e-6, 1), years=st.integers(1, 40))
-def test_payments_discounted_back_are_the_capital(rate, years):
-    # property: Σ CRF/(1+r)^t = 1.
-    present = sum(crf(rate, years) / (1 + rate) ** t for t in range(1, years + 1))
-    assert present == pytest.approx(1, rel=1e-9)
-
-
-def test_rate_zero_and_near_zero_are_straight_line():
-    # hand: 1/n, without a jump or a NaN between, in one array.
-    rates = np.array([0, 1e-300, 1e-16, 1e-12, 1e-9])
-    np.testing.assert_allclose(crf(rates, 25), 1 / 25, rtol=2e-8)
+def one_server(facility, power_w):
+    """Yearly cost of one server by part, its price aside."""
+    per_rack, _ = facility.servers_per_rack(hs.get_server("dgx-h100"), power_w)
+    return account(
+        traffic_per_s=1.0,
+        tokens_per_s=1.0,
+        whole=False,
+        power_w=power_w,
+        server_years=facility.server_years,
+        servers_per_rack=float(per_rack),
+        **facility.terms,
+    ).parts
 
 
 def test_infrastructure_by_hand():
     # hand: 40 kW rack, 10.2 kW server: n = 3; the design note's formula, term by term.
-    cost = tco.Facility(
+    facility = tco.Facility(
         pue=1.25,
         usd_per_kwh=0.08,
         rack_power_kw=40.0,
@@ -49,56 +40,53 @@ def test_infrastructure_by_hand():
         facility_years=12,
         server_years=4,
         discount_rate=0.08,
-    ).infrastructure_usd_per_year(10_200)
+    )
+    cost = one_server(facility, 10_200.0)
     factor = 0.08 / (1 - 1.08**-12)
-    assert cost.rack == pytest.approx(60_000 * factor / 3, rel=1e-12)
-    assert cost.plant == pytest.approx(12 * 10_200 * factor, rel=1e-12)
-    assert cost.energy == pytest.approx(10.2 * 1.25 * 8760 * 0.08, rel=1e-12)
+    assert cost["rack"] == pytest.approx(60_000 * factor / 3, rel=1e-12)
+    assert cost["plant"] == pytest.approx(12 * 10_200 * factor, rel=1e-12)
+    assert cost["energy"] == pytest.approx(10.2 * 1.25 * 8760 * 0.08, rel=1e-12)
 
 
 @given(power=st.floats(100, 40_000), cap=st.floats(0.5, 1))
 def test_a_lower_power_never_costs_more(power, cap):
     # property: Kim II-A, the benefit of lower power is twofold; rack, plant and energy each fall or stay.
     facility = tco.Facility()
-    high, low = facility.infrastructure_usd_per_year(power), facility.infrastructure_usd_per_year(power * cap)
-    assert all(after <= before for after, before in zip(low, high, strict=True))
+    high, low = one_server(facility, power), one_server(facility, power * cap)
+    assert list(high) == ["rack", "plant", "energy"]
+    assert all(low[part] <= high[part] for part in high)
 
 
-def test_the_pure_functions_broadcast():
-    # property: the array equals the loop.
+def test_whole_servers_per_rack():
+    # hand.
     powers = np.array([5_000.0, 10_200.0, 20_000.0])
-    rest = {
-        "rack_power_w": 40_000.0,
-        "rack_usd": 60_000.0,
-        "usd_per_watt": 12.0,
-        "facility_years": 12.0,
-        "discount_rate": 0.08,
-        "load": 0.75,
-        "pue": 1.25,
-        "usd_per_kwh": 0.08,
-    }
-    whole = infrastructure_usd_per_year(server_power_w=powers, **rest)
-    loop = [infrastructure_usd_per_year(server_power_w=float(power), **rest) for power in powers]
-    np.testing.assert_allclose(np.transpose(whole), loop, rtol=1e-14)
     np.testing.assert_array_equal(servers_per_rack(rack_power_w=40_000.0, server_power_w=powers), [8, 3, 2])
 
 
 def test_a_server_bigger_than_its_rack_is_refused():
-    with pytest.raises(ValueError, match="rack_power_kw is below the power of one server") as error:
-        tco.Facility(rack_power_kw=31.7).infrastructure_usd_per_year(45_678)
+    with pytest.raises(ValueError, match="rack_power_kw is below what one server needs") as error:
+        tco.Facility(rack_power_kw=31.7).servers_per_rack(hs.get_server("dgx-h100"), 45_678)
     assert not any(private in str(error.value) for private in ("45", "31.7"))
 
 
 def test_a_rack_that_is_a_whole_number_of_servers_holds_them():
     # hand: 2 × 16.15 kW in 32.3 kW, which binary fractions make 1.9999…; and a rack of exactly one server.
     facility = tco.Facility(rack_power_kw=32.3, rack_usd=1e5, usd_per_watt=0.0, discount_rate=0.0, facility_years=10.0)
-    assert facility.infrastructure_usd_per_year(16_150.0).rack == pytest.approx(5_000)
-    assert facility.infrastructure_usd_per_year(32_300.0).rack == pytest.approx(10_000)
+    assert one_server(facility, 16_150.0)["rack"] == pytest.approx(5_000)
+    assert one_server(facility, 32_300.0)["rack"] == pytest.approx(10_000)
 
 
 def test_every_default_has_a_source():
     # property: none is left out, and none is explained that does not exist.
-    assert set(FACILITY_SOURCES) == set(tco.Facility.model_fields)
+    # What has no default is not in the account until it is given.
+    defaults = {name for name in tco.Facility.model_fields if getattr(tco.Facility(), name) is not None}
+    assert set(FACILITY_SOURCES) == defaults
+
+
+def test_every_range_holds_its_default():
+    for name, (low, high, source) in FACILITY_RANGES.items():
+        assert low <= getattr(tco.Facility(), name) <= high, name
+        assert source
 
 
 @pytest.mark.parametrize(
