@@ -1,0 +1,170 @@
+"""What is known of how far the inputs of a comparison may be off, and the comparison under all of it at once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from tco.comparison import Comparison, KimRatios
+from tco.defaults import Assumption
+from tco.deployment import Deployment
+
+if TYPE_CHECKING:
+    from tco.risk import Distribution, Simulation, Tornado
+
+
+def known(comparison: KimRatios) -> dict[str, Distribution]:
+    """Distributions of the inputs of which sources, or measured runs, say how far they may be off.
+
+    Throughputs have the errors of their calibrations or measurements; a published price that is a range is as likely
+    anywhere within it; a default of the facility is drawn (PERT) from the range in which sources place it. What the
+    user gave is taken as it is: give a distribution of your own beside these.
+
+    Parameters
+    ----------
+    comparison : Comparison or PlanComparison
+        Of scalar shape.
+
+    Returns
+    -------
+    dict of str to Distribution
+        By the names that :meth:`Comparison.evaluate` takes; what both sides share is one input.
+
+    Examples
+    --------
+    >>> import hardware_specs as hs, tco
+    >>> a = tco.Deployment(hs.get_server("gaudi-2-hls"), tco.Facility(usd_per_kwh=0.09), 36_000.0)
+    >>> b = tco.Deployment(hs.get_server("dgx-h100"), tco.Facility(usd_per_kwh=0.09), 45_000.0)
+    >>> sorted(tco.uncertainty.known(tco.compare(a, b)))
+    ['discount_rate', 'facility_years', 'load', 'pue', 'server_years', 'usd_per_watt']
+    """
+    found: dict[str, Distribution] = {}
+    for side, of in (("a", comparison.a), ("b", comparison.b)):
+        found |= of_side(side, getattr(of, "deployment", of), of.inputs)
+    return found
+
+
+def of_side(prefix: str, deployment: Deployment, inputs: Mapping[str, Any]) -> dict[str, Distribution]:
+    """Distributions of one side's inputs; its own carry a prefix, what a facility shares does not.
+
+    Parameters
+    ----------
+    prefix : str
+        Such as ``a``.
+    deployment : Deployment
+        The side.
+    inputs : mapping
+        Of its account.
+    """
+    from tco.risk import FromSpread, Uniform
+
+    found: dict[str, Distribution] = {}
+    if deployment.spread is not None and deployment.spread.scale:
+        found[f"{prefix}.tokens_per_s"] = FromSpread(float(deployment.tokens_per_s), deployment.spread)
+    price = deployment.price
+    if price.high is not None and not price.private and price.high > price.value:
+        name, paid = ("rent_usd_per_h", price.value) if deployment.rented else ("price_usd", inputs["price_usd"])
+        # Terms may add to the quoted price, so its range is moved along.
+        found[f"{prefix}.{name}"] = Uniform(paid, paid + price.high - price.value)
+    own_life = getattr(deployment.terms, "years", None) is not None
+    for item in deployment.assumptions:
+        if item.name == "server_years" and own_life:
+            continue
+        if _ranged(item) and inputs.get(item.name) is not None:
+            found[item.name] = _around(item)
+    return found
+
+
+def _ranged(item: Assumption) -> bool:
+    return item.origin == "default" and item.low is not None and item.high is not None
+
+
+def _around(item: Assumption) -> Distribution:
+    from tco.risk import Pert
+
+    assert item.low is not None and item.high is not None  # noqa: S101, PT018 - asked before
+    return Pert(item.low, item.value, item.high)
+
+
+def simulate(
+    comparison: KimRatios,
+    inputs: Mapping[str, Any] | None = None,
+    *,
+    draws: int = 4096,
+    correlations: Mapping[tuple[str, str], float] | None = None,
+    method: str = "sobol",
+    seed: int = 0,
+) -> Simulation:
+    """Draw everything that may be off, and what the TCO ratio then is.
+
+    Parameters
+    ----------
+    comparison : Comparison or PlanComparison
+        Of scalar shape.
+    inputs : mapping of str to Distribution, optional
+        By name, as :meth:`Comparison.evaluate` takes them; what :func:`known` says if not given.
+    draws, correlations, method, seed
+        As in :func:`tco.risk.simulate`.
+
+    Returns
+    -------
+    Simulation
+        Of the TCO ratio: probability that A is cheaper, quantiles, value of perfect information.
+
+    Raises
+    ------
+    ValueError
+        A name that neither side's account holds, or nothing that may be off.
+
+    Examples
+    --------
+    >>> import hardware_specs as hs, tco
+    >>> a = tco.Deployment(hs.get_server("gaudi-2-hls"), tco.Facility(), 36_000.0)
+    >>> b = tco.Deployment(hs.get_server("dgx-h100"), tco.Facility(), 45_000.0)
+    >>> found = tco.uncertainty.simulate(tco.compare(a, b))
+    >>> low, high, _ = found.interval(0.9)
+    >>> print(f"{low:.2f} to {high:.2f}, {found.verdict()}")
+    0.62 to 0.67, A
+    """
+    from tco import risk
+
+    return risk.simulate(
+        comparison.evaluate,
+        _given(comparison, inputs),
+        draws=draws,
+        correlations=correlations,
+        method=method,
+        seed=seed,
+    )
+
+
+def tornado(comparison: KimRatios, inputs: Mapping[str, Any] | None = None, *, level: float = 0.9) -> Tornado:
+    """What each input alone does to the TCO ratio, between the bounds of its distribution.
+
+    Parameters
+    ----------
+    comparison, inputs
+        As in :func:`simulate`.
+    level : float
+        Share of cases between the bounds.
+
+    Examples
+    --------
+    >>> import hardware_specs as hs, tco
+    >>> a = tco.Deployment(hs.get_server("gaudi-2-hls"), tco.Facility(), 36_000.0)
+    >>> b = tco.Deployment(hs.get_server("dgx-h100"), tco.Facility(), 45_000.0)
+    >>> [bar.name for bar in tco.uncertainty.tornado(tco.compare(a, b)).bars][:2]
+    ['server_years', 'usd_per_kwh']
+    """
+    from tco import risk
+
+    return risk.tornado(comparison.evaluate, _given(comparison, inputs), level=level)
+
+
+def _given(comparison: KimRatios, inputs: Mapping[str, Any] | None) -> dict[str, Any]:
+    if isinstance(comparison, Comparison) and comparison.ratio.shape != ():
+        raise ValueError("comparison is of several throughputs: give one of scalar shape")
+    chosen = known(comparison) if inputs is None else dict(inputs)
+    if not chosen:
+        raise ValueError("nothing says how far an input may be off: give inputs, such as {'usd_per_kwh': ...}")
+    return chosen
