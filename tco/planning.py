@@ -18,7 +18,7 @@ from pydantic import Field
 from hardware_specs._base import Spec
 from roofline._validation import number
 from roofline.spread import Interval, check_level
-from tco import capacity, finance
+from tco import capacity, environment, finance
 from tco.accounts import Account, account
 from tco.comparison import KimRatios
 from tco.defaults import Assumption, given_or_default
@@ -269,29 +269,38 @@ class Plan:
         """Tokens that the servers can serve per provisioned power of the site [token/s/MW]."""
         return self.servers * float(self.deployment.tokens_per_s) / (self.site_power_w / 1e6)
 
-    @property
-    def gco2_per_million_tokens(self) -> float:
-        """Greenhouse gases of the electricity, and of making the servers where that is known [g CO₂e/10⁶ tokens]."""
-        return sum(gco2 for gco2 in self.emissions.values() if gco2 is not None)
+    @cached_property
+    def carbon(self) -> environment.Carbon:
+        """Greenhouse gases of a year: of the electricity, and of making the servers where that is known."""
+        embodied = None if isinstance(self.deployment.terms, Rental) else self.deployment.terms.embodied_kg
+        known = embodied is not None
+        return environment.carbon(
+            kwh=float(self.account.energy_kwh),
+            grid_gco2_per_kwh=self.deployment.facility.grid_gco2_per_kwh,
+            embodied_kgco2=embodied * (self.servers + self.spares) if embodied is not None else None,
+            years=self.inputs["server_years"] if known else None,
+        )
+
+    @cached_property
+    def water(self) -> environment.Water:
+        """Water of a year: used on site, and for the electricity where that is known."""
+        facility = self.deployment.facility
+        return environment.water(
+            it_kwh=float(self.account.mean_power_w) / 1e3 * finance.HOURS_PER_YEAR,
+            wue_l_per_kwh=facility.wue_l_per_kwh,
+            pue=float(self.account.pue),
+            ewif_l_per_kwh=facility.grid_l_per_kwh,
+        )
 
     @property
-    def emissions(self) -> dict[str, float | None]:
-        """Greenhouse gases by origin; ``None`` where nobody says what making the servers took [g CO₂e/10⁶ tokens]."""
-        per_kwh = self.deployment.facility.grid_gco2_per_kwh
-        millions = float(self.account.tokens) / 1e6
-        terms = self.deployment.terms
-        embodied = None
-        if not isinstance(terms, Rental) and terms.embodied_kg is not None:
-            servers = self.servers + self.spares
-            embodied = terms.embodied_kg * 1e3 * servers / self.inputs["server_years"] / millions
-        return {"electricity": float(self.account.energy_kwh) * per_kwh / millions, "servers": embodied}
+    def gco2_per_million_tokens(self) -> float:
+        """Greenhouse gases of what :attr:`carbon` covers [g CO₂e/10⁶ tokens]."""
+        return float(self.carbon.gco2_per_million_tokens(float(self.account.tokens)))
 
     @property
     def litres_per_million_tokens(self) -> float:
-        """Water used on site, and for electricity where that is known [l/10⁶ tokens]."""
-        facility, it_kwh = self.deployment.facility, self.account.mean_power_w / 1e3 * finance.HOURS_PER_YEAR
-        per_kwh = facility.wue_l_per_kwh + float(self.account.pue) * (facility.grid_l_per_kwh or 0.0)
-        return float(it_kwh * per_kwh / self.account.tokens * 1e6)
+        """Water of what :attr:`water` covers [l/10⁶ tokens]."""
+        return float(self.water.litres_per_million_tokens(float(self.account.tokens)))
 
     def levelised_usd_per_million_tokens(self, years: int) -> float:
         """Cost of a million tokens over several years of growing traffic, both discounted [USD per 10⁶ tokens].

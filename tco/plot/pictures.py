@@ -17,6 +17,7 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 from roofline._labels import FONT_POINTS, LabelPlacer, heading
 from tco import ratio as formulas
+from tco.plot.clouds import MIX, Cloud, draw_clouds, draw_mix, plan_clouds
 from tco.plot.plan import (
     CHEAPER,
     DEARER,
@@ -28,12 +29,14 @@ from tco.plot.plan import (
     require_surface,
     times,
 )
+from tco.plot.words import ink, require_pair
 from tco.surface import Surface
 
 _PALE = ("#d3e4f4", "#fbe3c9")
 _LEVELS = (0.5, 0.8, 1.0, 1.25, 2.0)
 _Array = npt.NDArray[np.float64]
 _Points = Mapping[str, tuple[float, float]]
+_Clouds = Mapping[str, Sequence[npt.ArrayLike]]
 _Arrows = Mapping[str, tuple[tuple[float, float], tuple[float, float]]]
 
 
@@ -43,6 +46,8 @@ def heatmap(
     ax: Axes | None = None,
     points: _Points | None = None,
     measured: Collection[str] = (),
+    cloud: _Clouds | None = None,
+    mix: tuple[float, float] | None = None,
     annotate: bool | None = None,
     labels: tuple[str, str] = ("A", "B"),
     title: str | None = None,
@@ -62,7 +67,12 @@ def heatmap(
     points : mapping of str to (float, float), optional
         ``(r_sc, r_th)`` by name; each is labelled with its name and its TCO ratio.
     measured : collection of str
-        Names of the points that rest on measurements: they are filled, the assumed ones hollow.
+        Names of the points and clouds that rest on measurements: they are filled, the assumed ones hollow.
+    cloud : mapping of str to (array, array) or (array, array, array), optional
+        Workloads by name, ``(r_sc, r_th)`` or ``(r_sc, r_th, weights)``, whose weights are the areas of the markers;
+        each cloud is labelled with the range of its TCO ratios.
+    mix : (float, float), optional
+        ``(r_sc, r_th)`` of all workloads together, a star; its name in `measured` is ``mix``.
     annotate : bool, optional
         Whether to write the ratio into every cell; where it can be read if not given.
     labels : (str, str)
@@ -81,7 +91,8 @@ def heatmap(
     Raises
     ------
     ValueError
-        Not a surface, a point outside its axes, an unknown name in `measured`, a bad limit, or labels that are not two.
+        Not a surface, a point or workload outside its axes, an unknown name in `measured`, a name that comes twice, a
+        bad limit, or labels that are not two.
 
     Examples
     --------
@@ -97,8 +108,8 @@ def heatmap(
     >>> plt.close(ax.get_figure())
     """
     require_surface(surface)
-    names = _require_labels(labels)
-    places = _require_points(surface, points, measured)
+    names = require_pair(labels)
+    places, clouds, star = _require_points(surface, points, cloud, mix, measured)
     measured = {measured} if isinstance(measured, str) else set(measured)
     if ax is None:
         size = (7.6, 5.4)
@@ -134,7 +145,7 @@ def heatmap(
             for x, value, text in zip(plan.r_sc, values, texts, strict=True):
                 colour = colours(plan.scale.norm(value))
                 halo = [withStroke(linewidth=2.5, foreground=colour)]  # keeps the text readable on the break-even line
-                style: dict[str, Any] = {"fontsize": 8, "color": _ink(colour), "path_effects": halo, "zorder": 2.7}
+                style: dict[str, Any] = {"fontsize": 8, "color": ink(colour), "path_effects": halo, "zorder": 2.7}
                 cells.append(ax.text(x, y, text, ha="center", va="center", gid="cell", **style))
     bar = ax.figure.colorbar(mesh, ax=ax, extend=plan.scale.extend, pad=0.02)
     bar.ax.yaxis.set_major_locator(FixedLocator(plan.scale.ticks))
@@ -146,7 +157,10 @@ def heatmap(
     placer.give_way(*cells)
     _draw_level(ax, surface, 1.0, window, placer)
     _draw_points(ax, surface, places, measured, placer)
-    _finish(ax, surface, names, title, places)
+    draw_clouds(ax, clouds, measured, placer)
+    if star is not None:
+        draw_mix(ax, surface, star, measured, placer)
+    _finish(ax, surface, names, title, bool(places or clouds or star), clouds)
     return ax
 
 
@@ -156,6 +170,8 @@ def regions(
     ax: Axes | None = None,
     points: _Points | None = None,
     measured: Collection[str] = (),
+    cloud: _Clouds | None = None,
+    mix: tuple[float, float] | None = None,
     arrows: _Arrows | None = None,
     labels: tuple[str, str] = ("A", "B"),
     title: str | None = None,
@@ -172,7 +188,7 @@ def regions(
     ----------
     surface : Surface
         From :func:`tco.surface`; gives the range, R_IC and the server share.
-    ax, points, measured, labels, title
+    ax, points, measured, cloud, mix, labels, title
         As for :func:`heatmap`.
     arrows : mapping of str to ((float, float), (float, float)), optional
         Movements by name: ``(r_sc, r_th)`` before and after.
@@ -199,8 +215,8 @@ def regions(
     >>> plt.close(ax.get_figure())
     """
     require_surface(surface)
-    names = _require_labels(labels)
-    places = _require_points(surface, points, measured)
+    names = require_pair(labels)
+    places, clouds, star = _require_points(surface, points, cloud, mix, measured)
     measured = {measured} if isinstance(measured, str) else set(measured)
     movements = _require_arrows(surface, arrows)
     if ax is None:
@@ -243,7 +259,10 @@ def regions(
         placer.keep_off_point(end, marker_points=14)
         placer.label(name, ((start[0] + end[0]) / 2, (start[1] + end[1]) / 2), marker_points=3)
     _draw_points(ax, surface, places, measured, placer)
-    _finish(ax, surface, names, title, places)
+    draw_clouds(ax, clouds, measured, placer)
+    if star is not None:
+        draw_mix(ax, surface, star, measured, placer)
+    _finish(ax, surface, names, title, bool(places or clouds or star), clouds)
     return ax
 
 
@@ -363,7 +382,7 @@ def _draw_points(
 
 
 def _finish(
-    ax: Axes, surface: Surface, names: tuple[str, str], title: str | None, places: Mapping[str, tuple[float, float]]
+    ax: Axes, surface: Surface, names: tuple[str, str], title: str | None, marked: bool, clouds: tuple[Cloud, ...]
 ) -> None:
     ax.set_xlabel(f"server cost ratio R_SC = {names[0]} / {names[1]}", parse_math=False)
     ax.set_ylabel(f"throughput ratio R_Th = {names[0]} / {names[1]}", parse_math=False)
@@ -373,7 +392,8 @@ def _finish(
         ax,
         title if title is not None else f"TCO of {names[0]} over {names[1]} at equal traffic",
         f"R_IC = {surface.r_ic:.3g}; servers are {share} % of {names[1]}'s cost"
-        + ("; ○ assumed, ● measured" if places else ""),
+        + ("; ○ assumed, ● measured" if marked else "")
+        + ("; area: weight" if any(one.weighted for one in clouds) else ""),
     )
 
 
@@ -391,26 +411,24 @@ def _set_ticks(axis: Axis, values: _Array, scale: str, every: bool = False) -> N
     axis.set_minor_locator(NullLocator())
 
 
-def _ink(colour: tuple[float, float, float, float]) -> str:
-    """Return black or white, whichever reads better on a colour."""
-    red, green, blue = colour[:3]
-    return "black" if 0.299 * red + 0.587 * green + 0.114 * blue > 0.55 else "white"
-
-
-def _require_labels(labels: Sequence[str]) -> tuple[str, str]:
-    if isinstance(labels, str) or len(labels) != 2:
-        raise ValueError(f"labels = {labels!r} is not accepted: give two names, of A and of B")
-    return str(labels[0]), str(labels[1])
-
-
 def _require_points(
-    surface: Surface, points: _Points | None, measured: Collection[str]
-) -> dict[str, tuple[float, float]]:
+    surface: Surface,
+    points: _Points | None,
+    cloud: _Clouds | None,
+    mix: tuple[float, float] | None,
+    measured: Collection[str],
+) -> tuple[dict[str, tuple[float, float]], tuple[Cloud, ...], tuple[float, float] | None]:
     places = {name: _require_place(surface, f"point {name!r}", place) for name, place in (points or {}).items()}
-    unknown = [name for name in ([measured] if isinstance(measured, str) else measured) if name not in places]
+    clouds = plan_clouds(surface, cloud)
+    star = None if mix is None else _require_place(surface, MIX, mix)
+    names = [*places, *(one.name for one in clouds), *([] if star is None else [MIX])]
+    twice = [name for name in names if names.count(name) > 1]
+    if twice:
+        raise ValueError(f"{twice[0]!r} is the name of two things among points, clouds and the mix: give each its own")
+    unknown = [name for name in ([measured] if isinstance(measured, str) else measured) if name not in names]
     if unknown:
-        raise ValueError(f"measured names {unknown[0]!r}, which is not a point: give names among {list(places)}")
-    return places
+        raise ValueError(f"measured names {unknown[0]!r}, which is not a point: give names among {names}")
+    return places, clouds, star
 
 
 def _require_arrows(

@@ -349,7 +349,7 @@ def test_bad_input_gets_one_message_and_status_2(capsys, tmp_path, arguments, me
             "[servers.gaudi-2-hls]\nprice_usd = 83.117\n",
             "line 2: servers.gaudi-2-hls.price_usd: should be in US dollars",
         ),
-        ("[facility]\nrack_power_kw = 8.31\n", "rack_power_kw is below the power of one server"),
+        ("[facility]\nrack_power_kw = 8.31\n", "rack_power_kw is below what one server needs"),
         ("[facility]\npue = 1,2\n", "numbers take no commas"),
         ("[servers.gaudi-2-hls]\nprice_usd = -83117\n", "line 2: servers.gaudi-2-hls.price_usd: should be a finite"),
         ("[servers.gaudi-2-hls]\nprice_eur = 83117\n", "line 2: servers.gaudi-2-hls.price_eur: unknown field"),
