@@ -353,8 +353,8 @@ def given_or_default(
         value, yours = getattr(spec, name), name in spec.model_fields_set
         if value is None or value is False or isinstance(value, tuple) or name in leave_out:
             continue
-        low, high, said = ranges.get(name, (None, None, ""))
-        source = sources.get(name, "") + (f"; range {low:g}-{high:g}: {said}" if said else "")
+        low, high, _ = ranges.get(name, (None, None, ""))
+        source = sources.get(name, "") + (f"; range {low:g}-{high:g}" if low is not None else "")
         found.append(
             Assumption(
                 name=name,

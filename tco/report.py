@@ -9,6 +9,7 @@ from typing import Any
 from hardware_specs import Accelerator, Price, Rent, Server
 from hardware_specs._base import IDENTITY_FIELDS, SourcedSpec, leaves
 from roofline import LLM, PhaseEstimate, power
+from tco.accounts import INFRASTRUCTURE_PARTS
 from tco.comparison import Comparison
 from tco.defaults import Assumption, price_from_chips
 from tco.deployment import is_modelled
@@ -259,11 +260,16 @@ def _ratios(result: Comparison, b: str) -> str:
     rows = [
         ("R_Th", f"{float(result.r_th):.3f}", "throughput of a server"),
         ("R_SC", f"{result.r_sc:.3f}", "cost of a server"),
-        ("R_IC", f"{result.r_ic:.3f}", "infrastructure cost of a server: rack, plant, energy"),
+        ("R_IC", "-" if result.r_ic is None else f"{result.r_ic:.3f}", _infrastructure(result)),
         ("w", f"{result.server_share:.3f}", f"the server's share of {b}'s cost"),
         ("TCO", f"{float(result.ratio):.3f}", "(w·R_SC + (1 − w)·R_IC) / R_Th, Kim Eq. 4"),
     ]
     return "\n".join(f"{name:<5} {value}  {meaning}" for name, value, meaning in rows)
+
+
+def _infrastructure(result: Comparison) -> str:
+    parts = [part for part in INFRASTRUCTURE_PARTS if part in {**result.a.breakdown, **result.b.breakdown}]
+    return "infrastructure cost of a server: " + (", ".join(parts) or "in its rent")
 
 
 def _why(result: Comparison, a: str, b: str) -> str:
@@ -289,7 +295,7 @@ def _why(result: Comparison, a: str, b: str) -> str:
 
 
 def _changes(result: Comparison, a: str, b: str) -> str:
-    r_th, r_sc, r_ic = float(result.r_th), result.r_sc, result.r_ic
+    r_th, r_sc, r_ic = float(result.r_th), result.r_sc, result.r_ic or float("nan")
     server = result.break_even_server_cost
     rows = []
     for name, now, level, side, hopeless in (

@@ -1,7 +1,8 @@
 """Pictures of a TCO comparison: which side is cheaper, why, how surely, and what to buy.
 
 Each takes ``ax=None`` and returns the matplotlib ``Axes`` that it drew on. What to show is decided first (``plan_…``:
-frozen results without a pixel) and drawn then. Pictures know ratios; dollars appear where ``reveal=True`` asks for them.
+frozen results without a pixel) and drawn then. Pictures know ratios; dollars appear where ``reveal=True`` asks for
+them.
 
 =====================================  =====================================================================
 :func:`heatmap`, :func:`regions`       TCO ratio over throughput and server cost (Kim Figures 1 and 2), with points
