@@ -1,8 +1,8 @@
 """A user's own costs from a TOML or JSON file: read, checked all at once, and never repeated in a message.
 
 The file has up to two tables. ``[facility]`` takes the fields of :class:`tco.Facility`; ``[servers.KEY]`` takes
-``price_usd`` and ``power_w`` of a server of the catalogue, or describes one of your own (``accelerator`` and
-``accelerators`` then are required)::
+``price_usd``, ``power_w``, ``slots_u`` and ``weight_kg`` of a server of the catalogue, or describes one of your own
+(``accelerator`` and ``accelerators`` then are required)::
 
     [facility]
     pue = 1.2
@@ -12,35 +12,33 @@ The file has up to two tables. ``[facility]`` takes the fields of :class:`tco.Fa
     price_usd = 150000
     power_w = 7500
 
-Every number in it is private: results use it, and show ratios.
+Every number in it is private: results use it, and show ratios. A scenario (:mod:`tco.scenario`) has the same tables.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import partial
-from operator import itemgetter
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, TypeVar
-
-from pydantic import ValidationError
+from typing import Any
 
 import hardware_specs as hs
 from hardware_specs import Server
 from hardware_specs.errors import did_you_mean
+from tco._file import Findings, parse
 from tco.facility import Facility
 
 _TABLES = ("facility", "servers")
-_COSTS, _OF_ONES_OWN = ("price_usd", "power_w"), ("accelerator", "accelerators", "name")
+OF_ANY_SERVER = ("price_usd", "power_w", "slots_u", "weight_kg")
+"""What a file may say of any server."""
+
+OF_ONES_OWN = ("accelerator", "accelerators", "name")
+"""What it may say besides of one that the catalogue does not have."""
+
 _KEY = re.compile(r"[a-z0-9]+(?:[.-][a-z0-9]+)*")
-_T = TypeVar("_T")
-_TOML_HINTS = {
-    "Cannot overwrite": ": a key is given twice",
-    "Expected newline": ": numbers take no commas or units, texts stand in quotes",
-}
 
 
 class CostsError(ValueError):
@@ -84,7 +82,7 @@ class Costs:
         """
         if name in self.servers:
             return self.servers[name]
-        if _is_server(name):
+        if is_server(name):
             key = hs.get_server(name).key
         else:
             try:
@@ -139,76 +137,69 @@ def read_costs(path: str | Path) -> Costs:
     >>> costs.facility.pue, costs.server("gaudi-2").price
     (1.2, Price(low_usd='(private)', basis='user'))
     """
-    path = Path(path)
-    text, data = _parse(path)
-    found = _Findings()
-    for table in data:
+    found = _read(Path(path))
+    if isinstance(found, list):  # raised here, where nothing of the file is at hand
+        raise CostsError("\n".join(found))
+    return found
+
+
+def _read(path: Path) -> Costs | list[str]:
+    """Return the costs of a file, or its mistakes."""
+    file = parse(path, "facility and servers")
+    if isinstance(file, str):
+        return [file]
+    found = Findings(file)
+    for table in file.data:
         if table not in _TABLES:
             found.add((table,), f"unknown table{did_you_mean(table, _TABLES)}; known are [facility] and [servers.KEY]")
-    facility = found.build(("facility",), data.get("facility", {}), lambda fields: Facility(**fields))
+    facility = found.build(("facility",), file.data.get("facility", {}), lambda fields: Facility(**fields))
+    servers = servers_of(file.data, found)
+    return found.lines() or Costs(facility or Facility(), MappingProxyType(servers))
+
+
+def servers_of(data: Mapping[str, Any], found: Findings) -> dict[str, Server]:
+    """Return the servers that a file prices or describes, by the key of the catalogue or their own.
+
+    Parameters
+    ----------
+    data : mapping
+        What the file holds.
+    found : Findings
+        Takes the mistakes.
+    """
     tables = data.get("servers", {})
     if not isinstance(tables, dict):
         found.add(("servers",), "should hold one table per server, such as [servers.dgx-h100]")
-        tables = {}
+        return {}
     servers = [
-        found.build(("servers", key), found.known(key, fields), partial(_server, key)) for key, fields in tables.items()
+        found.build(("servers", key), _known(key, fields, found), partial(_server, key))
+        for key, fields in tables.items()
     ]
     keys = [server.key for server in servers if server is not None]
     for name in tables:
-        if _is_server(name) and keys.count(hs.get_server(name).key) > 1:
+        if is_server(name) and keys.count(hs.get_server(name).key) > 1:
             found.add(("servers", name), f"names {hs.get_server(name).key} a second time")
-    if found.problems:
-        described = [_describe(path, text, where, message) for where, message in found.problems]
-        raise CostsError("\n".join(message for _, message in sorted(described, key=itemgetter(0))))
-    return Costs(
-        facility or Facility(), MappingProxyType({server.key: server for server in servers if server is not None})
-    )
+    return {server.key: server for server in servers if server is not None}
 
 
-class _Findings:
-    """Mistakes found so far, each with the keys that lead to it."""
-
-    def __init__(self) -> None:
-        self.problems: list[tuple[tuple[str, ...], str]] = []
-
-    def add(self, where: tuple[str, ...], message: str) -> None:
-        self.problems.append((where, message))
-
-    def known(self, server: str, fields: Any) -> Any:
-        """Return the fields that a server has; note the others."""
-        if not isinstance(fields, dict):
-            return fields
-        names = _COSTS if _is_server(server) else (*_COSTS, *_OF_ONES_OWN)
-        for name in fields.keys() - names:
-            of_the_catalogue = name in _OF_ONES_OWN
-            self.add(
-                ("servers", server, name),
-                "is fixed for a server of the catalogue; give your own server another name"
-                if of_the_catalogue
-                else f"unknown field{did_you_mean(name, names)}; known are {', '.join(names)}",
-            )
-        return {name: value for name, value in fields.items() if name in names}
-
-    def build(self, where: tuple[str, ...], fields: Any, make: Callable[[dict[str, Any]], _T]) -> _T | None:
-        """Make something of a table, or note what is wrong with it."""
-        if not isinstance(fields, dict):
-            self.add(where, f"should be a table, [{'.'.join(where)}]")
-            return None
-        try:
-            return make(fields)
-        except ValidationError as error:
-            for line in error.errors(include_url=False, include_input=False):
-                # What is wrong with a value may be told, the value itself not: it is private.
-                message = re.sub(r", not .*$", "", line["msg"], flags=re.DOTALL)
-                self.add((*where, *map(str, line["loc"])), message)
-        except (ValueError, KeyError) as error:
-            self.add(where, str(error))
-        return None
+def _known(server: str, fields: Any, found: Findings) -> Any:
+    """Return the fields that a server has; note the others."""
+    if not isinstance(fields, dict):
+        return fields
+    names = OF_ANY_SERVER if is_server(server) else (*OF_ANY_SERVER, *OF_ONES_OWN)
+    for name in (name for name in fields if name not in names):
+        message = (
+            "is fixed for a server of the catalogue; give your own server another name"
+            if name in OF_ONES_OWN
+            else f"unknown field{did_you_mean(name, names)}; known are {', '.join(names)}"
+        )
+        found.add(("servers", server, name), message)
+    return {name: value for name, value in fields.items() if name in names}
 
 
 def _server(name: str, fields: dict[str, Any]) -> Server:
     """Return a server of the catalogue with some fields changed, or one of the user's own."""
-    if _is_server(name):
+    if is_server(name):
         return hs.get_server(name).replace(**fields)
     if not _KEY.fullmatch(name):
         raise ValueError("a server's key is of lower case letters, digits and single hyphens, such as my-server")
@@ -221,71 +212,21 @@ def _server(name: str, fields: dict[str, Any]) -> Server:
     return Server(**{"key": name, "name": name} | fields | {"accelerator": accelerator})
 
 
-def _is_server(name: str) -> bool:
+def is_server(name: str) -> bool:
+    """Return whether the catalogue has a server of this name.
+
+    Parameters
+    ----------
+    name : str
+        Key or alias.
+
+    Examples
+    --------
+    >>> is_server("dgx-h100"), is_server("h100-sxm")
+    (True, False)
+    """
     try:
         hs.get_server(name)
     except KeyError:
         return False
     return True
-
-
-def _parse(path: Path) -> tuple[str, dict[str, Any]]:
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = "is not UTF-8 text" if isinstance(error, UnicodeDecodeError) else f"cannot be read: {error.strerror}"
-        raise CostsError(f"{path}: {reason}") from None
-    if path.suffix not in (".toml", ".json"):
-        raise CostsError(f"{path}: give a .toml or a .json file")
-    import json  # here, so that importing the package stays cheap
-    import tomllib
-
-    # The parsers' own errors hold the whole text, so ours is raised apart from them, with nothing of it attached.
-    mistake, data = "", None
-    try:
-        data = tomllib.loads(text) if path.suffix == ".toml" else json.loads(text, object_pairs_hook=_each_key_once)
-    except tomllib.TOMLDecodeError as error:
-        hint = next((hint for words, hint in _TOML_HINTS.items() if words in str(error)), "")
-        mistake = f"not valid TOML: {error}{hint}"
-    except ValueError as error:
-        mistake = f"not valid JSON: {error}"
-    if mistake:
-        raise CostsError(f"{path}: {mistake}")
-    if not isinstance(data, dict):
-        raise CostsError(f"{path}: should hold an object with facility and servers")
-    return text, data
-
-
-def _each_key_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    keys = [key for key, _ in pairs]
-    for key in keys:
-        if keys.count(key) > 1:
-            raise ValueError(f"{key} is given twice")
-    return dict(pairs)
-
-
-def _describe(path: Path, text: str, where: tuple[str, ...], message: str) -> tuple[int, str]:
-    """Return the line of a mistake, 0 where it is not known, and what to say of it."""
-    lines = (_line(text, where[:end]) for end in range(len(where), 0, -1)) if path.suffix == ".toml" else ()
-    line = next(filter(None, lines), 0)
-    place = f", line {line}" if line else ""
-    return line, f"{path}{place}: {'.'.join(where)}: {message}"
-
-
-def _line(text: str, where: tuple[str, ...]) -> int | None:
-    """Return the line of a TOML text on which a key or its table stands; the parser itself does not say."""
-    table: tuple[str, ...] = ()
-    for number, line in enumerate(text.splitlines(), start=1):
-        header = re.match(r"\s*\[([^\[\]]+)\]", line)
-        if header:
-            table = _keys(header[1])
-            if table == where:
-                return number
-        assignment = re.match(r"\s*([^=#\[]+?)\s*=", line)
-        if assignment and (*table, *_keys(assignment[1])) == where:
-            return number
-    return None
-
-
-def _keys(dotted: str) -> tuple[str, ...]:
-    return tuple(part.strip().strip("\"'") for part in dotted.split("."))

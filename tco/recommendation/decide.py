@@ -1,0 +1,516 @@
+"""From a scenario to a decision: every candidate planned, compared, and drawn with whatever may be off.
+
+Nothing here reads a file or draws a picture: calibrations come in as arguments, figures are made of what goes out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from math import lcm
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+import hardware_specs as hs
+from hardware_specs import Accelerator, Server
+from roofline._arrays import Array
+from roofline.spread import Interval, Spread
+from tco import finance, risk, uncertainty
+from tco.deployment import Deployment
+from tco.mix import Application, CannotServeError, MixTable, Served, serve
+from tco.planning import Plan, PlanComparison, Traffic, plan
+from tco.risk import Distribution
+
+if TYPE_CHECKING:
+    from roofline.calibration import Calibration
+    from tco.scenario.model import ApplicationEntry, Candidate, Range, Scenario
+
+_SLOTS = 1440
+"""Slots to which profiles of unlike lengths are brought at most: minutes of a day."""
+
+
+@dataclass(frozen=True, eq=False)
+class Mixture:
+    """Throughput of a server that serves several applications in the proportions of their traffic.
+
+    Attributes
+    ----------
+    accelerator : Accelerator
+        What the server holds.
+    devices : int
+        All of its accelerators.
+    rates : dict of str to float
+        Tokens of one application that the server serves, were it alone [token/s].
+    demands : dict of str to float
+        Mean traffic of each [token/s].
+    kinds : dict of str to str
+        What each rate is: ``measured``, ``calibrated roofline``, ``ideal roofline``.
+    spread : Spread or None
+        How far the throughput may be off: the widest of the applications', as if all were off together.
+    """
+
+    accelerator: Accelerator
+    devices: int
+    rates: Mapping[str, float]
+    demands: Mapping[str, float]
+    kinds: Mapping[str, str]
+    spread: Spread | None
+
+    @property
+    def tokens_per_s(self) -> float:
+        """Harmonic mean by tokens: the time that a token of each takes adds up [token/s]."""
+        return sum(self.demands.values()) / sum(demand / self.rates[name] for name, demand in self.demands.items())
+
+    @property
+    def kind(self) -> str:
+        """What the throughput is: the least certain of its parts."""
+        found = set(self.kinds.values())
+        return next((kind for kind in ("ideal roofline", "calibrated roofline") if kind in found), "measured")
+
+    @property
+    def workload(self) -> str:
+        """What is served, in words."""
+        total = sum(self.demands.values())
+        return " and ".join(f"{name} ({demand / total:.0%} of tokens)" for name, demand in self.demands.items())
+
+    @property
+    def source(self) -> str:
+        """Where measured rates come from."""
+        return "given in the scenario"
+
+
+@dataclass(frozen=True, eq=False)
+class Standing:
+    """A candidate that can serve everything: how, and what it costs.
+
+    Attributes
+    ----------
+    name : str
+        Of the candidate.
+    plan : Plan
+        Its fleet for all applications together.
+    served : dict of str to Served
+        How the model serves each application; measured ones are not in it.
+    calibration : Calibration or None
+        Behind the model.
+    """
+
+    name: str
+    plan: Plan
+    served: Mapping[str, Served]
+    calibration: Calibration | None
+
+    @property
+    def rates(self) -> Mapping[str, float]:
+        """Throughput of a server by application, each alone [token/s]."""
+        throughput: Mixture = self.plan.deployment.throughput
+        return throughput.rates
+
+
+@dataclass(frozen=True, eq=False)
+class Recommendation:
+    """What a scenario comes to.
+
+    Attributes
+    ----------
+    scenario : Scenario
+        What was asked.
+    standings : dict of str to Standing
+        Candidates that can serve everything, in the order of the file.
+    unable : dict of str to str
+        The others, with the reason.
+    inputs : dict of str to Distribution
+        Everything that was taken to be off, by name; a candidate's own as ``NAME.input``.
+    """
+
+    scenario: Scenario
+    standings: Mapping[str, Standing]
+    unable: Mapping[str, str]
+    inputs: Mapping[str, Distribution] = field(repr=False)
+
+    # ----------------------------------------------------------------------------------------------------- as planned
+
+    @cached_property
+    def order(self) -> tuple[str, ...]:
+        """Candidates from the cheapest to the dearest, as planned."""
+        return tuple(sorted(self.standings, key=lambda name: self.standings[name].plan.usd_per_year))
+
+    @property
+    def best(self) -> str:
+        """Cheapest candidate, as planned."""
+        return self.order[0]
+
+    @property
+    def runner_up(self) -> str | None:
+        """Second cheapest; ``None`` where only one can serve."""
+        return self.order[1] if len(self.order) > 1 else None
+
+    @property
+    def reference(self) -> str:
+        """Candidate that ratios are over: the scenario's, else the second cheapest."""
+        chosen = self.scenario.decision.reference
+        return chosen if chosen in self.standings else (self.runner_up or self.best)
+
+    def compare(self, a: str, b: str) -> PlanComparison:
+        """Two candidates' plans for the same traffic.
+
+        Parameters
+        ----------
+        a, b : str
+            Names.
+        """
+        return PlanComparison(self.standings[a].plan, self.standings[b].plan)
+
+    @property
+    def against_runner_up(self) -> PlanComparison | None:
+        """The cheapest over the second cheapest."""
+        return None if self.runner_up is None else self.compare(self.best, self.runner_up)
+
+    @cached_property
+    def mix(self) -> MixTable:
+        """Throughput and cost of every application on every candidate that serves all."""
+        names = list(self.standings)
+        applications = self.scenario.applications
+        costs = [self.standings[name].plan for name in names]
+        total = sum(one.tokens_per_s for one in applications)
+        return MixTable(
+            applications=tuple(one.name for one in applications),
+            machines=tuple(names),
+            tokens_per_s=np.array([[self.standings[name].rates[one.name] for name in names] for one in applications]),
+            shares=np.array([one.tokens_per_s / total for one in applications]),
+            usd_per_year=[one.usd_per_year / one.servers for one in costs],
+            server_usd_per_year=[float(one.account.server_usd) / one.servers for one in costs],
+        )
+
+    def levelised_usd_per_million_tokens(self, name: str) -> float:
+        """Cost of a million tokens over the years of the decision, each application growing at its own rate.
+
+        Parameters
+        ----------
+        name : str
+            Of the candidate.
+        """
+        at = np.arange(self.scenario.decision.years)[:, None]
+        one = self.standings[name]
+        demands = np.array([app.tokens_per_s * (1 + app.growth_per_year) ** at for app in self.scenario.applications])
+        rates = np.array([one.rates[app.name] for app in self.scenario.applications])[:, None, None]
+        tokens, servers = demands.sum(axis=0)[:, 0], (demands / rates).sum(axis=0)[:, 0]
+        by_year = one.plan.evaluate(traffic_per_s=tokens, tokens_per_s=tokens / servers)
+        return float(
+            finance.levelised_cost(
+                costs=by_year.total_usd,
+                quantities=by_year.tokens / 1e6,
+                rate=one.plan.deployment.facility.discount_rate,
+            )
+        )
+
+    # ------------------------------------------------------------------------------------- with all that may be off
+
+    @cached_property
+    def draws(self) -> dict[str, Array]:
+        """The inputs, drawn together: what candidates share is drawn once for all."""
+        if not self.inputs:
+            return {}
+        decision = self.scenario.decision
+        return risk.draw(
+            self.inputs,
+            count=1 << (decision.draws - 1).bit_length(),
+            correlations={tuple(one.between): one.value for one in self.scenario.correlations},
+            seed=decision.seed,
+        )
+
+    @cached_property
+    def costs(self) -> dict[str, Array]:
+        """Yearly cost of each candidate in every draw [USD/year]."""
+        return {
+            name: np.asarray(standing.plan.evaluate(**_of(name, self.draws, standing.plan)).total_usd)
+            for name, standing in self.standings.items()
+        }
+
+    @cached_property
+    def probabilities(self) -> dict[str, float]:
+        """Probability that each candidate is the cheapest."""
+        table = np.array([np.broadcast_to(usd, self._size) for usd in self.costs.values()])
+        first = table == table.min(axis=0)
+        shares = (first / first.sum(axis=0)).mean(axis=1)
+        return dict(zip(self.costs, map(float, shares), strict=True))
+
+    @property
+    def _size(self) -> int:
+        return max((np.size(values) for values in self.draws.values()), default=1)
+
+    def ratio_draws(self, a: str, b: str) -> Array:
+        """TCO of one candidate over another's in every draw.
+
+        Parameters
+        ----------
+        a, b : str
+            Names.
+        """
+        return np.broadcast_to(self.costs[a] / self.costs[b], self._size)
+
+    def interval(self, a: str, b: str) -> Interval:
+        """Bounds of that ratio, within which it lies with the decision's level.
+
+        Parameters
+        ----------
+        a, b : str
+            Names.
+        """
+        level = self.scenario.decision.level
+        low, high = np.quantile(self.ratio_draws(a, b), [(1 - level) / 2, (1 + level) / 2])
+        return Interval(float(low), float(high), level)
+
+    @property
+    def evpi(self) -> float:
+        """What knowing everything before deciding would save, as a share of the cost of deciding now.
+
+        The best on average against the mean of the best in each draw: what a benchmark campaign may cost at most.
+        """
+        table = np.array([np.broadcast_to(usd, self._size) for usd in self.costs.values()])
+        now = table.mean(axis=1).min()
+        return float((now - table.min(axis=0).mean()) / now)
+
+    @property
+    def upper_bounds(self) -> tuple[str, ...]:
+        """Candidates whose throughput is an ideal roofline, of which nothing says how far it is off."""
+        return tuple(
+            name for name, one in self.standings.items() if one.plan.deployment.throughput.kind == "ideal roofline"
+        )
+
+    @property
+    def decided(self) -> bool:
+        """Whether the cheapest is so with the probability asked for, and rests on no upper bound."""
+        enough = self.probabilities[self.best] >= self.scenario.decision.level
+        return bool(enough and self.best not in self.upper_bounds)
+
+    def tornado(self, level: float = 0.9) -> risk.Tornado | None:
+        """What each input alone does to the ratio of the cheapest to the second; ``None`` where nothing is off.
+
+        Parameters
+        ----------
+        level : float
+            Share of cases between the bounds.
+        """
+        if self.runner_up is None:
+            return None
+        names = (self.best, self.runner_up)
+        plans = [self.standings[name].plan for name in names]
+        moving = {
+            name: one
+            for name, one in self.inputs.items()
+            if any(_of(key, {name: 1.0}, made) for key, made in zip(names, plans, strict=True))
+        }
+
+        def ratio(**values: Array) -> Array:
+            a, b = (made.evaluate(**_of(name, values, made)).total_usd for name, made in zip(names, plans, strict=True))
+            return a / b
+
+        return risk.tornado(ratio, moving, level=level) if moving else None
+
+    def __repr__(self) -> str:
+        verdict = "recommended" if self.decided else "cheapest, but too close to call"
+        return (
+            f"Recommendation({self.best} {verdict}: P = {self.probabilities[self.best]:.0%} "
+            f"among {', '.join(self.standings)})"
+        )
+
+
+def decide(
+    scenario: Scenario, calibrations: Mapping[str, Calibration | None] | None = None, *, progress: Any = None
+) -> Recommendation:
+    """Plan every candidate of a scenario, and compare them.
+
+    Parameters
+    ----------
+    scenario : Scenario
+        What is asked.
+    calibrations : mapping of str to Calibration, optional
+        Losses found on measured runs, by candidate; without one its throughput is an upper bound.
+    progress : callable, optional
+        Wraps the iterable over candidates, such as ``tqdm.auto.tqdm``.
+
+    Returns
+    -------
+    Recommendation
+
+    Raises
+    ------
+    ValueError
+        No candidate can serve every application; the message has the reason for each. A range, a correlation or a
+        reference that names nothing in the scenario.
+    UnknownValueError
+        A price, a power or another figure that a candidate needs and nobody gives.
+    """
+    losses = dict(calibrations or {})
+    standings: dict[str, Standing] = {}
+    unable: dict[str, str] = {}
+    names: Iterable[str] = scenario.candidates
+    for name in names if progress is None else progress(names):
+        try:
+            standings[name] = _stand(scenario, name, losses.get(name))
+        except CannotServeError as reason:
+            unable[name] = str(reason)
+    if not standings:
+        reasons = "\n".join(f"  {name}: {reason}" for name, reason in unable.items())
+        raise ValueError(f"no candidate can serve every application:\n{reasons}")
+    return Recommendation(scenario, standings, unable, _inputs(scenario, standings))
+
+
+def server_of(scenario: Scenario, name: str) -> Server:
+    """Server that a candidate names: the scenario's, the catalogue's, or the usual one of an accelerator.
+
+    Parameters
+    ----------
+    scenario : Scenario
+        With its own servers.
+    name : str
+        Key of a server or of an accelerator.
+
+    Raises
+    ------
+    UnknownNameError
+        Neither; close names are offered.
+    """
+    from tco.costs import Costs  # the one place that knows what a name means
+
+    return Costs(scenario.facility, scenario.servers).server(name)
+
+
+def application(entry: ApplicationEntry) -> Application:
+    """Application of an entry of a scenario.
+
+    Parameters
+    ----------
+    entry : ApplicationEntry
+        Of the scenario.
+    """
+    return Application(
+        entry.name,
+        llm=entry.llm,
+        prompt_tokens=entry.prompt_tokens,
+        output_tokens=entry.output_tokens,
+        context_tokens=entry.context_tokens,
+        tokens_per_s=entry.tokens_per_s,
+        ttft_s=entry.ttft_s,
+        itl_s=entry.itl_s,
+        latency_s=entry.latency_s,
+        precision=entry.precisions,
+        max_quality_loss=entry.max_quality_loss,
+    )
+
+
+def _stand(scenario: Scenario, name: str, calibration: Calibration | None) -> Standing:
+    candidate = scenario.candidates[name]
+    server = server_of(scenario, candidate.server)
+    accelerator = hs.get(server.accelerator)
+    mixture, served = _throughput(scenario, candidate, server, accelerator, calibration)
+    deployment = Deployment(server, scenario.facility, mixture, accelerator, candidate.terms)
+    made = plan(deployment, _traffic(scenario, mixture), scenario.service)
+    if candidate.supply is not None and made.servers + made.spares > candidate.supply:
+        raise CannotServeError(
+            f"{name}: the fleet needs {made.servers + made.spares:,.0f} servers and candidates.{name}.supply is fewer", {}
+        )
+    return Standing(name, made, served, calibration)
+
+
+def _throughput(
+    scenario: Scenario,
+    candidate: Candidate,
+    server: Server,
+    accelerator: Accelerator,
+    calibration: Calibration | None,
+) -> tuple[Mixture, dict[str, Served]]:
+    rates: dict[str, float] = {}
+    kinds: dict[str, str] = {}
+    served: dict[str, Served] = {}
+    spreads: list[Spread] = []
+    devices = candidate.devices or server.accelerators
+    for entry in scenario.applications:
+        measured = candidate.tokens_per_s.get(entry.name)
+        if measured is not None:
+            rates[entry.name], kinds[entry.name] = measured, "measured"
+            if candidate.tokens_per_s_error is not None:
+                spreads.append(Spread(candidate.tokens_per_s_error))
+            continue
+        one = serve(application(entry), accelerator, devices=devices, calibration=calibration)
+        served[entry.name], kinds[entry.name] = one, one.kind
+        rates[entry.name] = one.tokens_per_s * (server.accelerators // devices)
+        if one.estimate.spread is not None:
+            spreads.append(one.estimate.spread)
+    widest = max(spreads, key=lambda spread: spread.scale, default=None)
+    demands = {entry.name: entry.tokens_per_s for entry in scenario.applications}
+    mixture = Mixture(accelerator, server.accelerators, rates, demands, kinds, widest)
+    return (replace(mixture, spread=None) if mixture.kind == "ideal roofline" else mixture), served
+
+
+def _traffic(scenario: Scenario, mixture: Mixture) -> Traffic:
+    """Traffic of all applications together, its profile in the servers that each slot keeps busy."""
+    shapes = {
+        entry.name: np.asarray([1.0] if entry.profile is None else entry.profile) for entry in scenario.applications
+    }
+    slots = min(lcm(*(shape.size for shape in shapes.values())), _SLOTS)
+    busy = np.zeros(slots)
+    for entry in scenario.applications:
+        shape = shapes[entry.name] / shapes[entry.name].mean()
+        at = (np.arange(slots) * shape.size) // slots
+        busy += entry.tokens_per_s / mixture.rates[entry.name] * shape[at]
+    return Traffic(tokens_per_s=sum(mixture.demands.values()), profile=tuple(map(float, busy)))
+
+
+def _of(name: str, values: Mapping[str, Any], made: Plan) -> dict[str, Any]:
+    """Return those of the values that a candidate's account takes, by its own names."""
+    found = {}
+    for key, value in values.items():
+        inner = key.removeprefix(f"{name}.")
+        mine = inner != key or key in made.inputs
+        if mine and made.inputs.get(inner) is not None:
+            found[inner] = value
+    return found
+
+
+def _inputs(scenario: Scenario, standings: Mapping[str, Standing]) -> dict[str, Distribution]:
+    """Distributions of the scenario's ranges, and of what sources say beyond."""
+    found: dict[str, Distribution] = {}
+    for name, standing in standings.items():
+        found |= uncertainty.of_side(name, standing.plan.deployment, standing.plan.inputs)
+    for name, given in scenario.ranges.items():
+        held = [
+            (key, value)
+            for key, standing in standings.items()
+            for value in [next(iter(_of(key, {name: standing.plan.inputs.get(_bare(key, name))}, standing.plan).values()), None)]
+            if value is not None
+        ]
+        if not held:
+            if name.rpartition(".")[0] in scenario.candidates:
+                continue  # of a candidate that cannot serve, and so of no account
+            raise ValueError(f"ranges.{name} names no input of any candidate's account")
+        found[name] = distribution(given, float(held[0][1]))
+    return found
+
+
+def _bare(candidate: str, name: str) -> str:
+    return name.removeprefix(f"{candidate}.")
+
+
+def distribution(given: Range, value: float) -> Distribution:
+    """Distribution of a range of a scenario; private, as the user's own.
+
+    Parameters
+    ----------
+    given : Range
+        Of the scenario.
+    value : float
+        The scenario's own value of the input.
+    """
+    scale = value if given.relative else 1.0
+    low, high = given.low * scale, given.high * scale
+    if given.kind == "uniform":
+        return risk.Uniform(low, high, private=True)
+    if given.kind == "lognormal":
+        return risk.LogNormal.from_interval(low, high, given.level, private=True)
+    mode = value if given.mode is None else given.mode * scale
+    shape = risk.Pert if given.kind == "pert" else risk.Triangular
+    return shape(low, min(max(mode, low), high), high, private=True)

@@ -1,0 +1,208 @@
+"""Tables of a scenario as far as each could be read, and the candidates as far as they can be accounted for."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import hardware_specs as hs
+from hardware_specs import Accelerator, Server
+from tco._lines import Where
+from tco.costs import Costs
+from tco.defaults import rent, server_power, server_price
+from tco.deployment import Deployment
+from tco.facility import Facility
+from tco.planning import Plan, Service, Traffic
+from tco.purchase import Rental
+from tco.scenario.model import ApplicationEntry, Candidate, Correlation, Decision, FleetLimits, Range
+
+Mistake = tuple[Where, str]
+"""Keys that lead to a mistake, and what is accepted."""
+
+
+@dataclass(frozen=True, eq=False)
+class Side:
+    """A candidate whose server, price and power are known.
+
+    Attributes
+    ----------
+    candidate : Candidate
+        Its table.
+    server : Server
+        What it names.
+    accelerator : Accelerator
+        What the server holds.
+    plan : Plan
+        Of no particular throughput: for the names and values of all other inputs.
+    """
+
+    candidate: Candidate
+    server: Server
+    accelerator: Accelerator
+    plan: Plan
+
+    @property
+    def inputs(self) -> dict[str, Any]:
+        """Inputs of its account by name; ``None`` where the account leaves one out."""
+        return self.plan.inputs
+
+
+@dataclass(frozen=True, eq=False)
+class Parts:
+    """Tables of a scenario, each ``None`` where it could not be read: nothing is concluded from it then.
+
+    Attributes
+    ----------
+    date : str or None
+        Of the scenario.
+    price_year : int or None
+        Of its dollars.
+    reference : str or None
+        Candidate that ratios are over.
+    applications : tuple of ApplicationEntry or None
+        In order.
+    application_names : tuple of str
+        Of all, read or not.
+    candidates : mapping of str to Candidate or None
+        By name.
+    servers : mapping of str to Server
+        Those that the file prices or describes.
+    unread_servers : tuple of str
+        Names of those that could not be read.
+    facility, service : Facility, Service
+        The public defaults where they could not be read.
+    ranges : mapping of str to Range or None
+        By the name of the input.
+    correlations : tuple of Correlation or None
+        In order.
+    fleet : FleetLimits or None
+        Where there is one.
+    """
+
+    date: str | None
+    price_year: int | None
+    reference: str | None
+    applications: tuple[ApplicationEntry | None, ...]
+    application_names: tuple[str, ...]
+    candidates: Mapping[str, Candidate | None]
+    servers: Mapping[str, Server]
+    unread_servers: tuple[str, ...]
+    facility: Facility
+    service: Service
+    ranges: Mapping[str, Range | None]
+    correlations: tuple[Correlation | None, ...]
+    fleet: FleetLimits | None
+
+    @property
+    def traffic_per_s(self) -> float | None:
+        """Tokens per second of all applications; ``None`` where one could not be read."""
+        known = [one.tokens_per_s for one in self.applications if one is not None]
+        return sum(known) if known and len(known) == len(self.applications) else None
+
+    @cached_property
+    def _accounted(self) -> dict[str, tuple[Side | None, list[Mistake]]]:
+        return {name: _account_for(self, name) for name in self.candidates}
+
+    @property
+    def sides(self) -> dict[str, Side | None]:
+        """Candidates that can be accounted for; ``None`` for the others."""
+        return {name: side for name, (side, _) in self._accounted.items()}
+
+    @property
+    def unaccounted(self) -> Iterator[Mistake]:
+        """Why the others cannot be."""
+        for _, mistakes in self._accounted.values():
+            yield from mistakes
+
+
+def parts_of(scenario: Any) -> Parts:
+    """Return the parts of a scenario that was read whole.
+
+    Parameters
+    ----------
+    scenario : Scenario
+        The scenario.
+    """
+    return Parts(
+        scenario.date,
+        scenario.price_year,
+        scenario.decision.reference,
+        scenario.applications,
+        tuple(one.name for one in scenario.applications),
+        scenario.candidates,
+        scenario.servers,
+        (),
+        scenario.facility,
+        scenario.service,
+        scenario.ranges,
+        scenario.correlations,
+        scenario.fleet,
+    )
+
+
+def _account_for(parts: Parts, name: str) -> tuple[Side | None, list[Mistake]]:
+    """Return a candidate as far as it can be accounted for, and what is missing."""
+    candidate, at = parts.candidates[name], ("candidates", name)
+    if candidate is None or candidate.server in parts.unread_servers:
+        return None, []
+    try:
+        server = Costs(parts.facility, parts.servers).server(candidate.server)
+        accelerator = hs.get(server.accelerator)
+    except (KeyError, ValueError) as error:
+        return None, [((*at, "server"), _here(error))]
+    mistakes: list[Mistake] = []
+    terms = candidate.terms
+    try:
+        power_w = server_power(server, accelerator).value
+    except hs.UnknownValueError as error:
+        mistakes.append(((*at, "server"), _here(error)))
+    except ValueError as error:
+        mistakes.append((("servers", server.key, "power_w"), str(error).partition(" is ")[2].join(("is ", ""))))
+    if isinstance(terms, Rental):
+        try:
+            rent(accelerator, terms.usd_per_h)
+        except hs.UnknownValueError:
+            message = f"is required: no rent of {accelerator.key} is known"
+            mistakes.append(((*at, "rental", "usd_per_h"), message))
+    else:
+        quoted = None
+        if terms.accelerator_usd is None:
+            try:
+                quoted = server_price(server, accelerator).value
+            except hs.UnknownValueError as error:
+                mistakes.append(((*at, "server"), _here(error)))
+        try:
+            terms.price_usd(quoted, server.accelerators)
+        except ValueError as error:
+            mistakes.append(((*at, "purchase", "host_memory_gib"), str(error).partition(": ")[2]))
+        if not mistakes:
+            try:
+                parts.facility.servers_per_rack(server, power_w)
+            except ValueError as error:
+                mistakes.append(_of_the_facility(error, server.key))
+    if mistakes:
+        return None, mistakes
+    try:
+        deployment = Deployment(server, parts.facility, 1.0, accelerator, terms)
+    except (KeyError, ValueError) as error:
+        return None, [(at, _here(error))]
+    traffic = Traffic(tokens_per_s=parts.traffic_per_s or 1.0)
+    return Side(candidate, server, accelerator, Plan(deployment, traffic, parts.service)), []
+
+
+def _of_the_facility(error: Exception, server: str) -> Mistake:
+    """Return a limit of a rack that a server does not meet, at the limit's key."""
+    message = str(error)
+    field = re.match(r"facility\.(\w+) ", message)
+    if field is None:
+        return ("servers", server), message
+    rest = message[field.end() :].partition(" (in a costs file")[0]
+    return ("facility", field[1]), rest if server in rest else f"{rest} (server {server})"
+
+
+def _here(error: Exception) -> str:
+    """Return a message about a costs file as one about this file."""
+    return re.sub(r"(of your|in a|in an?other) costs file", lambda words: f"{words[1].split()[0]} this file", str(error))
