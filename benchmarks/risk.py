@@ -26,7 +26,7 @@ def run(*, quick: bool) -> None:
     decision = best_s(lambda: simulated().probability_below(1.0), repeats=repeats)
     print(f"risk (Kim's ratio, two lognormal inputs, {draws:,} pseudo-random draws)")
     print(f"  simulation      {simulation:6.2f} s   {simulation / normals:.2f} × two rng.standard_normal of that size")
-    print(f"  P(A cheaper)    {decision:6.2f} s   {decision / normals:.2f} × the same (it sorts)")
+    print(f"  P(A cheaper)    {decision:6.2f} s   {decision / normals:.2f} × the same")
 
     # How many pseudo-random draws a quasi-random simulation is worth: the ratio of the variances of the means.
     def variance(method: str) -> float:

@@ -24,6 +24,7 @@ _TOML_HINTS = {
 }
 _PLAINER = (
     (r", not .*$", ""),  # what is wrong with a value may be told, the value itself not: it is private
+    (r" \(the value is not shown\)$", ""),
     (r"^should be a valid tuple$", "should be a list"),
     (r"^should be a valid dictionary( or instance of \w+)?$", "should be a table"),
     (r"^should be a valid mapping.*$", "should be a table"),

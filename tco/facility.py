@@ -62,8 +62,12 @@ class Facility(Spec):
         Power drawn by an idle server over provisioned power; without it an idle server counts as busy.
     rack_power_kw : float
         Power that a rack can feed [kW].
-    rack_cooling_kw, rack_slots_u, rack_weight_kg : float, optional
-        What else limits a rack: heat that can be taken away [kW], height [rack units], load [kg].
+    rack_cooling_kw : float, optional
+        Heat that can be taken away from a rack, where that is less than its power [kW].
+    rack_slots_u : float, optional
+        Height of a rack that is free for servers [rack units].
+    rack_weight_kg : float, optional
+        Load that a rack may carry [kg].
     rack_usd : float
         What each rack costs however many servers it holds: floor space, enclosure, distribution [USD].
     usd_per_watt : float
@@ -74,12 +78,14 @@ class Facility(Spec):
         Staff and upkeep of the site by provisioned power [USD/kW-month].
     site_power_kw : float, optional
         Power that the site has for everything, PUE included [kW].
-    facility_years, server_years : float
-        Lives over which capital is recovered, 1 to 50 and 0.25 to 20 [year].
+    facility_years : float
+        Life over which the cost of racks and plant is recovered, 1 to 50 [year].
+    server_years : float
+        Life over which the cost of servers is recovered, 0.25 to 20 [year].
     discount_rate : float
         Cost of capital per year, 0 to 1 (0.08 is 8 %); real where prices are of one year.
     payments_per_year : int
-        1, or 12 for monthly payments.
+        Payments on capital: 1 at each year's end, or 12 for monthly ones.
     grid_gco2_per_kwh : float
         Carbon of the electricity [g CO₂e/kWh].
     usd_per_tonne_co2 : float, optional

@@ -106,7 +106,7 @@ def choose(a: Side, b: Side, *, frameworks: Sequence[str] = (), runs: Sequence[s
             f"no run of {a.accelerator.key} or {b.accelerator.key} in {', '.join(map(str, runs))}{_first_reason(runs)}"
         )
     options = [
-        [mine] if mine is not None else _shipped(side.accelerator.key, framework)
+        [mine] if mine is not None else shipped(side.accelerator.key, framework)
         for side, framework, mine in zip(sides, named, own, strict=True)
     ]
     missing = [side.accelerator.key for side, found in zip(sides, options, strict=True) if not found]
@@ -143,8 +143,21 @@ def _own(accelerator: Accelerator, framework: str | None, paths: Sequence[str]) 
     return calibrate(runs) if len(runs) else None
 
 
-def _shipped(key: str, framework: str | None) -> list[Calibration]:
-    """Return what is shipped of a machine, with a framework if one is named."""
+def shipped(key: str, framework: str | None) -> list[Calibration]:
+    """Return what is shipped of a machine, with a framework if one is named.
+
+    Parameters
+    ----------
+    key : str
+        Of the accelerator.
+    framework : str, optional
+        Software, as people write it.
+
+    Raises
+    ------
+    UnknownNameError
+        A framework with which the machine was never measured.
+    """
     of_machine = [one for one in calibrations() if one.accelerator == key]
     if framework is None or not of_machine:
         return of_machine

@@ -90,9 +90,9 @@ class Service(_Own):
     headroom : float
         Capacity beyond the busiest slot, as a share of it.
     failures_per_accelerator_year : float
-        That take a server out [1/year].
+        Failures of one accelerator that take its server out [1/year].
     repair_days : float
-        Until a server is back [day].
+        Days until a server is back [day].
     spares_confidence : float, optional
         Probability with which spares on the shelf replace every server that is away; ``None`` adds servers for those
         away on average instead.

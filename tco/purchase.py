@@ -36,21 +36,31 @@ class Purchase(_Private):
 
     Attributes
     ----------
-    accelerator_usd, host_usd : float, optional
-        Price of one accelerator and of everything else in the server [USD]; both together stand for the server's price.
-    host_memory_gib, host_memory_alike_gib, usd_per_gib : float, optional
-        Memory of the host as quoted, what every candidate is to be compared at [GiB], and its price [USD/GiB]; all
-        three or none. A vendor who adds memory would otherwise look dear, or one who leaves it out cheap.
-    scale_up_usd, scale_out_usd : float, optional
-        Network within and between servers: switches, cables, adapters that the price leaves out [USD].
+    accelerator_usd : float, optional
+        Price of one accelerator [USD]; with `host_usd` it stands for the server's price.
+    host_usd : float, optional
+        Price of everything else in the server [USD].
+    host_memory_gib : float, optional
+        Memory of the host as quoted [GiB]. A vendor who adds memory would otherwise look dear, one who leaves it out
+        cheap.
+    host_memory_alike_gib : float, optional
+        Memory of the host at which all candidates are compared [GiB].
+    usd_per_gib : float, optional
+        Price of that memory [USD/GiB]; all three or none.
+    scale_up_usd : float, optional
+        Network within servers: switches, cables, adapters that the price leaves out [USD].
+    scale_out_usd : float, optional
+        Network between servers that the price leaves out [USD].
     network_share : float, optional
         Network as a share of the cost of servers and network together, instead of the two above.
-    storage_usd, installation_usd : float, optional
-        [USD].
+    storage_usd : float, optional
+        Storage that the price leaves out [USD].
+    installation_usd : float, optional
+        Delivery and installation [USD].
     licence_usd_per_accelerator_year : float, optional
-        Software [USD/year].
+        Software licences of one accelerator [USD/year].
     support_share_per_year : float, optional
-        Support and repairs per year over the server's price.
+        Support and repairs per year, as a share of the server's price.
     porting_usd : float, optional
         Work to bring the applications to this platform, once for the whole fleet [USD].
     residual_share : float
@@ -164,13 +174,13 @@ class Rental(_Private):
     Attributes
     ----------
     usd_per_h : float, optional
-        Of one accelerator [USD/h]; without it, what the catalogue quotes.
+        Rent of one accelerator [USD/h]; without it, what the catalogue quotes.
     commitment_years : float, optional
         How long it is paid whether used or not [year]; without it the rent is on demand.
     upfront_share : float
         Part of the whole commitment that is paid at its start.
     porting_usd : float, optional
-        As of a :class:`Purchase`.
+        Work to bring the applications to this platform, once for the whole fleet [USD].
 
     Raises
     ------

@@ -125,20 +125,11 @@ def power_cap(
                 pays = np.minimum(heights, 1)
                 ax.fill_between(along * scale, pays, 1, color=colour, alpha=0.13, linewidth=0, zorder=1, gid="pays")
         measured = [i for i, kind in enumerate(plan.kinds) if kind == "measured"]
-        marks: dict[str, Any] = {
-            "linestyle": "",
-            "marker": "o" if what == "cost" else "s",
-            "markersize": 6 if what == "cost" else 8,
-            "color": colour,
-        }
-        ax.plot(
-            x[measured],
-            values[measured],
-            zorder=4.2 if what == "cost" else 4.1,
-            gid=f"{what} measured",
-            clip_on=False,
-            **marks,
-        )
+        if measured:  # matplotlib makes room for empty lines too
+            shape, size = ("o", 6) if what == "cost" else ("s", 8)
+            marks: dict[str, Any] = {"linestyle": "", "marker": shape, "markersize": size, "clip_on": False}
+            zorder = 4.2 if what == "cost" else 4.1
+            ax.plot(x[measured], values[measured], color=colour, zorder=zorder, gid=f"{what} measured", **marks)
         for i in measured:
             placer.keep_off_point((float(x[i]), float(values[i])))
     best = plan.optimum

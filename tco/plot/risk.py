@@ -83,9 +83,9 @@ def tornado(
     lines = sorted(
         ((1.0, "break-even 1×", "break-even label"), (plan.base, f"base {_near_one(plan.base)}", "base label"))
     )
-    wanted = [(*bar, *(text_points(text) + 10 for text in texts)) for bar, texts in zip(bars, ends, strict=True)]
-    wanted.append((1.0, 1.0, *(1.2 * text_points(side, 10) + 8 for side in sides)))
+    wanted = [(1.0, 1.0, *(1.2 * text_points(side, 10) + 8 for side in sides))]
     wanted.append((lines[0][0], lines[1][0], *(text_points(text) + 10 for _, text, _ in lines)))
+    wanted += [(*bar, *(text_points(text) + 10 for text in texts)) for bar, texts in zip(bars, ends, strict=True)]
     left, right = _room(wanted, max(width_points(ax), 150.0))
     ax.set(xscale="log", xlim=(left, right), ylim=(count + 0.15, -1.15))
     ax.axvspan(left, 1, color=pale(CHEAPER, share=0.08), linewidth=0, zorder=0.1, gid="A cheaper")
@@ -266,7 +266,7 @@ def _ends(row: TornadoRow, base: float) -> tuple[str, str]:
     return left, right
 
 
-def _room(wanted: Sequence[tuple[float, float, float, float]], points: float) -> tuple[float, float]:
+def _room(wanted: Sequence[tuple[float, ...]], points: float) -> tuple[float, float]:
     """Find ends of a logarithmic axis with room for texts: places on the axis, and points to their left and right."""
     left, right = 0.0, 0.0
     for _ in range(30):  # each round widens the scale, and so the texts in it, by less than the one before

@@ -3,5 +3,6 @@
 from __future__ import annotations
 
 from tco.recommendation.decide import Mixture, Recommendation, Standing, decide
+from tco.recommendation.mixed import Mixed, mixed_fleet
 
-__all__ = ["Mixture", "Recommendation", "Standing", "decide"]
+__all__ = ["Mixed", "Mixture", "Recommendation", "Standing", "decide", "mixed_fleet"]

@@ -446,18 +446,33 @@ def _throughput(
     return (replace(mixture, spread=None) if mixture.kind == "ideal roofline" else mixture), served
 
 
-def _traffic(scenario: Scenario, mixture: Mixture) -> Traffic:
-    """Traffic of all applications together, its profile in the servers that each slot keeps busy."""
+def slots_of(scenario: Scenario) -> list[dict[str, float]]:
+    """Traffic of each application in each slot of the day [token/s].
+
+    Parameters
+    ----------
+    scenario : Scenario
+        Whose profiles may have unlike numbers of slots.
+    """
     shapes = {
         entry.name: np.asarray([1.0] if entry.profile is None else entry.profile) for entry in scenario.applications
     }
     slots = min(lcm(*(shape.size for shape in shapes.values())), _SLOTS)
-    busy = np.zeros(slots)
-    for entry in scenario.applications:
-        shape = shapes[entry.name] / shapes[entry.name].mean()
-        at = (np.arange(slots) * shape.size) // slots
-        busy += entry.tokens_per_s / mixture.rates[entry.name] * shape[at]
-    return Traffic(tokens_per_s=sum(mixture.demands.values()), profile=tuple(map(float, busy)))
+    return [
+        {
+            entry.name: float(
+                entry.tokens_per_s * shapes[entry.name][at * shapes[entry.name].size // slots] / shapes[entry.name].mean()
+            )
+            for entry in scenario.applications
+        }
+        for at in range(slots)
+    ]
+
+
+def _traffic(scenario: Scenario, mixture: Mixture) -> Traffic:
+    """Traffic of all applications together, its profile in the servers that each slot keeps busy."""
+    busy = [sum(rate / mixture.rates[name] for name, rate in slot.items()) for slot in slots_of(scenario)]
+    return Traffic(tokens_per_s=sum(mixture.demands.values()), profile=tuple(busy))
 
 
 def _of(name: str, values: Mapping[str, Any], made: Plan) -> dict[str, Any]:
@@ -477,22 +492,15 @@ def _inputs(scenario: Scenario, standings: Mapping[str, Standing]) -> dict[str, 
     for name, standing in standings.items():
         found |= uncertainty.of_side(name, standing.plan.deployment, standing.plan.inputs)
     for name, given in scenario.ranges.items():
-        held = [
-            (key, value)
-            for key, standing in standings.items()
-            for value in [next(iter(_of(key, {name: standing.plan.inputs.get(_bare(key, name))}, standing.plan).values()), None)]
-            if value is not None
-        ]
+        held = [_of(key, {name: 1.0}, standing.plan) and standing.plan.inputs[name.removeprefix(f"{key}.")]
+                for key, standing in standings.items()]  # fmt: skip
+        held = [value for value in held if value]
         if not held:
             if name.rpartition(".")[0] in scenario.candidates:
                 continue  # of a candidate that cannot serve, and so of no account
             raise ValueError(f"ranges.{name} names no input of any candidate's account")
-        found[name] = distribution(given, float(held[0][1]))
+        found[name] = distribution(given, float(held[0]))
     return found
-
-
-def _bare(candidate: str, name: str) -> str:
-    return name.removeprefix(f"{candidate}.")
 
 
 def distribution(given: Range, value: float) -> Distribution:

@@ -1,8 +1,8 @@
 """A scenario: a decision on paper, with every input that it rests on.
 
-A file (TOML or JSON) says what is to be served, which candidates there are, on what terms, where, and how far each number
-may be off. :func:`write_template` writes one with every key explained, :func:`read_scenario` reads it and names every
-mistake at once, :func:`json_schema` describes it to editors.
+A file (TOML or JSON) says what is to be served, which candidates there are, on what terms, where, and how far each
+number may be off. :func:`write_template` writes one with every key explained, :func:`read_scenario` reads it and names
+every mistake at once, :func:`json_schema` describes it to editors.
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ from tco.scenario.model import (
     Range,
     Scenario,
 )
+from tco.scenario.reading import ScenarioError, read_scenario
+from tco.scenario.schema import json_schema
 
 __all__ = [
     "ApplicationEntry",
@@ -25,4 +27,7 @@ __all__ = [
     "FleetLimits",
     "Range",
     "Scenario",
+    "ScenarioError",
+    "json_schema",
+    "read_scenario",
 ]

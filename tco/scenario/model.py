@@ -42,7 +42,7 @@ class Decision(_Table):
     draws : int
         Draws of everything that may be off; rounded up to a power of two.
     seed : int
-        Of the draws.
+        Seed of the draws: the same gives the same page.
     """
 
     reference: Name | None = None
@@ -58,19 +58,27 @@ class ApplicationEntry(_Table):
     Attributes
     ----------
     name : str
-        What it is called.
+        What it is called: lower case letters and digits, with single hyphens or points between.
     llm : str
         A model of the catalogue, or its Hugging Face id.
-    prompt_tokens, output_tokens, context_tokens : int, optional
-        `prompt_tokens` alone is a prefill, with `output_tokens` a whole request; `context_tokens` alone a decode.
+    prompt_tokens : int, optional
+        Tokens of a prompt; with `output_tokens` a whole request, alone a prefill.
+    output_tokens : int, optional
+        Tokens of an answer.
+    context_tokens : int, optional
+        Tokens that are cached at a step of a decode, instead of a prompt.
     tokens_per_s : float
         Mean demand: output tokens, or prompt tokens of a prefill [token/s].
     profile : tuple of float, optional
-        Demand over equal slots of a day; flat if not given.
+        Demand over equal slots of a day in any unit, 24 for hours; flat if not given.
     growth_per_year : float
-        Of the demand.
-    ttft_s, itl_s, latency_s : float, optional
-        Longest time to first token, between tokens, and of a request [s].
+        Growth of the demand: 0.5 is half as much again each year.
+    ttft_s : float, optional
+        Longest time to first token; no limit if not given [s].
+    itl_s : float, optional
+        Longest time between tokens; no limit if not given [s].
+    latency_s : float, optional
+        Longest time of a whole request; no limit if not given [s].
     precisions : tuple of str, optional
         Formats that may be used; with `max_quality_loss` alone all that pass.
     max_quality_loss : float, optional
@@ -106,13 +114,13 @@ class Candidate(_Table):
     tokens_per_s : mapping of str to float
         Measured throughput of a whole server by application, instead of the model's [token/s].
     tokens_per_s_error : float, optional
-        Standard error of those, as a share.
+        Standard error of those measurements, as a share.
     purchase : Purchase, optional
         What comes with the price: ``[candidates.NAME.purchase]``.
     rental : Rental, optional
         Rent instead: ``[candidates.NAME.rental]``.
     supply : int, optional
-        Most servers that can be had.
+        Most servers that can be had; no limit if not given.
     """
 
     server: Text
@@ -141,7 +149,7 @@ class Range(_Table):
     Attributes
     ----------
     low, high : float
-        Of ``uniform``, ``triangular`` and ``pert`` the ends; of ``lognormal`` the bounds of `level`.
+        Ends of ``uniform``, ``triangular`` and ``pert``; of ``lognormal`` the bounds of `level`.
     mode : float, optional
         Most likely value of ``triangular`` and ``pert``; the scenario's own value if not given.
     kind : str
@@ -175,7 +183,7 @@ class Correlation(_Table):
     Attributes
     ----------
     between : tuple of two str
-        Names as in ``[ranges]``.
+        Names of two inputs, as in ``[ranges]``.
     value : float
         Correlation of their normal scores, -1 to 1.
     """
@@ -192,9 +200,9 @@ class FleetLimits(_Table):
     site_power_kw : float, optional
         Provisioned power for everything, PUE included [kW].
     racks : int, optional
-        That there is room for.
+        Racks that there is room for.
     tonnes_co2_per_year : float, optional
-        Of the electricity, and of making the servers where that is known [t/year].
+        Greenhouse gases of the electricity, and of making the servers where that is known [t/year].
     """
 
     site_power_kw: Positive | None = None
@@ -207,26 +215,32 @@ class Scenario(_Table):
 
     Attributes
     ----------
-    title, prepared_by, approved_by, date : str
-        For the page that is signed; the date as year-month-day.
+    title : str
+        What the page is about.
+    prepared_by : str
+        Who made it, for the page.
+    approved_by : str
+        Who is to sign it.
+    date : str
+        Of the page, as year-month-day.
     price_year : int
-        Year of all dollars.
+        Year of all dollars in the file.
     decision : Decision
         How to decide.
     applications : tuple of ApplicationEntry
         What is served, one or more.
     candidates : mapping of str to Candidate
-        Two or more, by name.
+        What might be bought or rented: two or more, by a name of your choice.
     servers : mapping of str to Server
         Servers that the file prices or describes, by key.
     facility : Facility
-        Where they stand.
+        Where the servers stand.
     service : Service
-        With what margin.
+        With what margin they serve.
     ranges : mapping of str to Range
-        What may be off.
+        How far inputs may be off.
     correlations : tuple of Correlation
-        And what moves together.
+        Which inputs move together.
     fleet : FleetLimits, optional
         Limits of a mixed fleet.
     """

@@ -17,7 +17,7 @@ from tco.deployment import Deployment
 from tco.facility import Facility
 from tco.planning import Plan, Service, Traffic
 from tco.purchase import Rental
-from tco.scenario.model import ApplicationEntry, Candidate, Correlation, Decision, FleetLimits, Range
+from tco.scenario.model import ApplicationEntry, Candidate, Correlation, FleetLimits, Range
 
 Mistake = tuple[Where, str]
 """Keys that lead to a mistake, and what is accepted."""
@@ -102,6 +102,24 @@ class Parts:
         known = [one.tokens_per_s for one in self.applications if one is not None]
         return sum(known) if known and len(known) == len(self.applications) else None
 
+    def machine(self, candidate: Candidate) -> tuple[Server, Accelerator]:
+        """Server that a candidate names, and what it holds.
+
+        Parameters
+        ----------
+        candidate : Candidate
+            Of the scenario.
+
+        Raises
+        ------
+        UnknownNameError
+            Neither server nor accelerator.
+        ValueError
+            An accelerator of which no server is known, or several.
+        """
+        server = Costs(self.facility, self.servers).server(candidate.server)
+        return server, hs.get(server.accelerator)
+
     @cached_property
     def _accounted(self) -> dict[str, tuple[Side | None, list[Mistake]]]:
         return {name: _account_for(self, name) for name in self.candidates}
@@ -146,21 +164,23 @@ def parts_of(scenario: Any) -> Parts:
 def _account_for(parts: Parts, name: str) -> tuple[Side | None, list[Mistake]]:
     """Return a candidate as far as it can be accounted for, and what is missing."""
     candidate, at = parts.candidates[name], ("candidates", name)
-    if candidate is None or candidate.server in parts.unread_servers:
+    if candidate is None:
         return None, []
     try:
-        server = Costs(parts.facility, parts.servers).server(candidate.server)
-        accelerator = hs.get(server.accelerator)
+        server, accelerator = parts.machine(candidate)
     except (KeyError, ValueError) as error:
-        return None, [((*at, "server"), _here(error))]
+        own = candidate.server in parts.unread_servers  # what is wrong with it has been told
+        return None, [] if own else [((*at, "server"), _here(error))]
+    if server.key in parts.unread_servers:
+        return None, []
     mistakes: list[Mistake] = []
-    terms = candidate.terms
+    terms, power_w = candidate.terms, None
     try:
         power_w = server_power(server, accelerator).value
     except hs.UnknownValueError as error:
         mistakes.append(((*at, "server"), _here(error)))
     except ValueError as error:
-        mistakes.append((("servers", server.key, "power_w"), str(error).partition(" is ")[2].join(("is ", ""))))
+        mistakes.append((("servers", server.key, "power_w"), str(error).partition("power_w ")[2]))
     if isinstance(terms, Rental):
         try:
             rent(accelerator, terms.usd_per_h)
@@ -178,11 +198,11 @@ def _account_for(parts: Parts, name: str) -> tuple[Side | None, list[Mistake]]:
             terms.price_usd(quoted, server.accelerators)
         except ValueError as error:
             mistakes.append(((*at, "purchase", "host_memory_gib"), str(error).partition(": ")[2]))
-        if not mistakes:
-            try:
+        try:
+            if power_w is not None:
                 parts.facility.servers_per_rack(server, power_w)
-            except ValueError as error:
-                mistakes.append(_of_the_facility(error, server.key))
+        except ValueError as error:
+            mistakes.append(_of_the_facility(error, server.key))
     if mistakes:
         return None, mistakes
     try:
@@ -205,4 +225,4 @@ def _of_the_facility(error: Exception, server: str) -> Mistake:
 
 def _here(error: Exception) -> str:
     """Return a message about a costs file as one about this file."""
-    return re.sub(r"(of your|in a|in an?other) costs file", lambda words: f"{words[1].split()[0]} this file", str(error))
+    return str(error).replace("your costs file", "this file").replace("a costs file", "this file")

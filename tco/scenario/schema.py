@@ -1,4 +1,4 @@
-"""What each key of a scenario means, from the docstrings of its tables, and the JSON schema that tells it to editors."""
+"""What each key of a scenario means, from the docstrings of its tables, and the JSON schema that tells editors."""
 
 from __future__ import annotations
 
@@ -87,10 +87,11 @@ def keys(model: type[BaseModel]) -> dict[str, Key]:
     """
     section = re.search(r"\nAttributes\n-+\n(.*?)(?:\n\n|\Z)", inspect.getdoc(model) or "", flags=re.DOTALL)
     said: dict[str, tuple[str, tuple[str, ...]]] = {}
-    for head, body in re.findall(r"^(\w[^\n]*)\n((?:[ ]+[^\n]*\n?)+)", section[1] if section else "", flags=re.MULTILINE):
+    entries = re.findall(r"^(\w[^\n]*)\n((?:[ ]+[^\n]*\n?)+)", section[1] if section else "", flags=re.MULTILINE)
+    for head, body in entries:
         names = tuple(name.strip() for name in head.partition(" : ")[0].split(","))
         text = _plain(" ".join(body.split()))
-        said |= {name: (text, names) for name in names}
+        said |= dict.fromkeys(names, (text, names))
     if model is Server:
         said |= {name: (text, (name,)) for name, text in _SERVER_TEXT.items()}
         names = (*OF_ANY_SERVER, *OF_ONES_OWN)
@@ -99,8 +100,8 @@ def keys(model: type[BaseModel]) -> dict[str, Key]:
     found = {}
     for name in names:
         text, together = said.get(name, ("", (name,)))
-        unit = re.findall(r"\[([^\]]+)\]", text)
-        found[name] = Key(text, unit[-1] if unit else "", _origin(model, name), together)
+        unit = re.search(r"\[([^\]]+)\]", text) if len(together) == 1 else None
+        found[name] = Key(text, unit[1] if unit else "", _origin(model, name), together)
     return found
 
 

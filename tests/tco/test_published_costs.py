@@ -109,8 +109,8 @@ def test_t1_hamilton_2010_by_line():
 
 def test_t1_hennessy_and_patterson():
     # published: Computer Architecture, Fig. 6.13 and 6.14, as the facts recall it (tag [M], not held against the book):
-    # the same sheet with a facility of 88 million and 85,000 a month for staff. 765, 475 and 170 thousand are rounded to
-    # 5 thousand, 3.8 million to a tenth of it.
+    # the same sheet with a facility of 88 million and 85,000 a month for staff. 765, 475 and 170 thousand are to
+    # the nearest 5 thousand, 3.8 million to a tenth of it.
     cost = hamilton_usd_per_month(88e6)
     staff = 85_000
     assert cost["power and cooling"] == pytest.approx(765e3, abs=2500)

@@ -82,9 +82,9 @@ def test_quantiles_never_fall(one, first, second):
     assert low <= high or low == pytest.approx(high, rel=1e-14)
 
 
-@given(one=every, score=st.floats(-6, 6))
+@given(one=every, score=st.floats(-5, 5))
 def test_a_normal_score_is_a_share(one, score):
-    # property: both ways to a draw agree, the fast one of lognormals too.
+    # property: both ways to a draw agree, the fast one of lognormals too; beyond 5 a share near 1 has too few digits.
     assert one.from_normal(score) == pytest.approx(one.quantile(stats.norm.cdf(score)), rel=1e-9)
 
 
@@ -377,6 +377,7 @@ def test_a_simulation_agrees_with_the_integrals(method):
     value, error = result.probability_below(targets)
     assert (np.abs(value - closed_forms.probability_below(**CASE, **SIGMAS, target=targets)) < 4 * error).all()
     assert abs(result.mean - closed_forms.mean(**CASE, **SIGMAS)) < 4 * result.std / math.sqrt(n)
+    assert value[2] == result.probability_below(1.0).value  # counted, where several thresholds are looked up
     regret = np.maximum(result.values - 1, 0).std()
     assert abs(result.evpi - closed_forms.evpi(**CASE, **SIGMAS)) < 4 * regret / math.sqrt(n)
 

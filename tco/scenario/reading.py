@@ -1,0 +1,191 @@
+"""Reading a scenario from a TOML or a JSON file: every mistake in one run, with its key and line, without its value."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from tco._file import Findings, parse
+from tco._lines import Where
+from tco.costs import servers_of
+from tco.facility import Facility
+from tco.planning import Service
+from tco.scenario.checks import check
+from tco.scenario.model import ApplicationEntry, Candidate, Correlation, Decision, FleetLimits, Range, Scenario
+from tco.scenario.parts import Parts
+from tco.scenario.schema import key_at
+
+_Model = TypeVar("_Model", bound=BaseModel)
+
+_FORMS = {
+    "applications": "should be a list of tables, each under [[applications]], one or more",
+    "candidates": "should hold one table per candidate, [candidates.NAME], two or more",
+    "servers": "should hold one table per server, such as [servers.dgx-h100]",
+    "ranges": "should hold one table per input, such as [ranges.usd_per_kwh]",
+    "correlations": "should be a list of tables, each under [[correlations]]",
+    "decision": "should be a table, [decision]",
+    "facility": "should be a table, [facility]",
+    "service": "should be a table, [service]",
+    "fleet": "should be a table, [fleet]",
+    "title": "is required: what the page is about, a text in quotes",
+    "date": 'is required: year-month-day, such as "2026-11-22"',
+    "price_year": "is required: the year of all dollars, such as 2026",
+}
+_PATTERNS = {
+    "date": 'should be year-month-day, such as "2026-11-22"',
+    "": "should be of lower case letters and digits, with single hyphens or points between them",
+}
+_CURRENCIES = ("eur", "gbp", "chf", "jpy", "cny", "rmb", "inr", "krw", "cad", "aud", "sek", "nok", "dkk")
+_STAND_INS: dict[type[BaseModel], dict[str, Any]] = {
+    ApplicationEntry: {"name": "unread", "llm": "unread", "tokens_per_s": 1.0},
+    Candidate: {"server": "unread"},
+}
+
+
+class ScenarioError(ValueError):
+    """A scenario that cannot be used: one line per mistake, with its key and its line, never its value."""
+
+
+def read_scenario(path: str | Path) -> Scenario:
+    r"""Read a scenario.
+
+    Parameters
+    ----------
+    path : str or Path
+        A ``.toml`` or ``.json`` file; :func:`write_template` writes one to begin with.
+
+    Returns
+    -------
+    Scenario
+
+    Raises
+    ------
+    ScenarioError
+        Not readable, a syntax error, or whatever does not agree: unknown tables, keys and names, values that are not
+        accepted, prices that nobody gives, ranges of nothing. All of it in one run, each with its key and its line.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = Path(folder, "mine.toml")
+    ...     _ = path.write_text('title = "Chat"\nprice_year = 2026\n[facility]\nusd_per_kwh = 8.26\n')
+    ...     try:
+    ...         read_scenario(path)
+    ...     except ScenarioError as error:
+    ...         print(str(error).replace(str(path), "mine.toml"))
+    mine.toml: date: is required: year-month-day, such as "2026-11-22"
+    mine.toml: applications: is required: a list of tables, each under [[applications]], one or more
+    mine.toml: candidates: is required: one table per candidate, [candidates.NAME], two or more
+    mine.toml, line 4: facility.usd_per_kwh: should be less than or equal to 2 [USD/kWh]
+    """
+    found = _read(Path(path))
+    if isinstance(found, list):  # raised here, where nothing of the file is at hand
+        raise ScenarioError("\n".join(found))
+    return found
+
+
+def _read(path: Path) -> Scenario | list[str]:
+    """Return the scenario of a file, or its mistakes."""
+    file = parse(path, "a scenario")
+    if isinstance(file, str):
+        return [file]
+    found = Findings(file)
+    data = _without_dates(file.data)
+    _quote_ranges(data, found)
+    servers = servers_of(data, found)
+    if "servers" in data:
+        data["servers"] = servers
+    scenario = found.build((), data, Scenario.model_validate)
+    found.problems = [(where, _said(where, message)) for where, message in found.problems]
+    found.add_further(check(_parts(data, file.data)))
+    return found.lines() or scenario or []
+
+
+def _without_dates(data: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the data with a date that stands without quotes, as TOML allows, made a text."""
+    found = dict(data)
+    if type(found.get("date")) is datetime.date:
+        found["date"] = found["date"].isoformat()
+    return found
+
+
+def _quote_ranges(data: dict[str, Any], found: Findings) -> None:
+    """Take out ranges whose names stand without quotes, which makes them tables in tables, and note them."""
+    ranges, candidates = data.get("ranges"), data.get("candidates")
+    if not isinstance(ranges, dict) or not isinstance(candidates, dict):
+        return
+    data["ranges"] = dict(ranges)
+    for name, inner in ranges.items():
+        if isinstance(inner, dict) and not inner.keys() & Range.model_fields.keys() and inner:
+            for field in inner:
+                found.add(("ranges", name, field), f'write the name in quotes: [ranges."{name}.{field}"]')
+            del data["ranges"][name]
+
+
+def _said(where: Where, message: str) -> str:
+    """Return a message with what the key's own place has to add: its form, its pattern, its unit."""
+    key = str(where[0]) if len(where) == 1 else ""
+    if key in _FORMS and message in ("is required", "should be a list", "should be a table"):
+        form = _FORMS[key].removeprefix("should be ").removeprefix("should hold ")
+        return f"is required: {form.removeprefix('is required: ')}" if message == "is required" else _FORMS[key]
+    if message.startswith("String should match pattern"):
+        return _PATTERNS.get(key, _PATTERNS[""])
+    if message.startswith("unknown field") and any(f"_{one}" in f"_{where[-1]}".lower() for one in _CURRENCIES):
+        return f"{message}; amounts are in US dollars"
+    known = key_at(where)
+    limited = message.startswith(("should be less", "should be greater", "should be a valid number"))
+    return f"{message} [{known.unit}]" if known is not None and known.unit and limited else message
+
+
+# --------------------------------------------------------------------------------------------- what could be read of it
+
+
+def _parts(data: Mapping[str, Any], given: Mapping[str, Any]) -> Parts:
+    """Return the tables as far as each can be read by itself."""
+    applications = data.get("applications")
+    entries = applications if isinstance(applications, list) else []
+    names = [one.get("name") if isinstance(one, dict) else None for one in entries]
+    date, year = data.get("date"), data.get("price_year")
+    correlations = data.get("correlations")
+    servers: Mapping[str, Any] = data.get("servers", {})
+    asked = given.get("servers")
+    decision = _some(Decision, data.get("decision", {}))
+    return Parts(
+        date=date if isinstance(date, str) else None,
+        price_year=year if type(year) is int else None,
+        reference=None if decision is None else decision.reference,
+        applications=tuple(_some(ApplicationEntry, one) for one in entries),
+        application_names=tuple(name if isinstance(name, str) else "" for name in names),
+        candidates={name: _some(Candidate, one) for name, one in _table(data.get("candidates")).items()},
+        servers=servers,
+        unread_servers=tuple(name for name in _table(asked) if name not in servers),
+        facility=_some(Facility, data.get("facility", {})) or Facility(),
+        service=_some(Service, data.get("service", {})) or Service(),
+        ranges={name: _some(Range, one) for name, one in _table(data.get("ranges")).items()},
+        correlations=tuple(_some(Correlation, one) for one in (correlations if isinstance(correlations, list) else [])),
+        fleet=None if "fleet" not in data else _some(FleetLimits, data["fleet"]),
+    )
+
+
+def _table(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _some(model: type[_Model], fields: Any) -> _Model | None:
+    """Return a table with whatever could be read of it; what is wrong with the rest has been told."""
+    if not isinstance(fields, dict):
+        return None
+    try:
+        return model.model_validate(fields)
+    except ValidationError as error:
+        wrong = {line["loc"][0] for line in error.errors(include_url=False, include_input=False) if line["loc"]}
+    kept = {name: value for name, value in fields.items() if name not in wrong}
+    try:
+        return model.model_validate(_STAND_INS.get(model, {}) | kept)
+    except ValidationError:
+        return None
