@@ -94,8 +94,8 @@ class Service(_Own):
     repair_days : float
         Days until a server is back [day].
     spares_confidence : float, optional
-        Probability with which spares on the shelf replace every server that is away; ``None`` adds servers for those
-        away on average instead.
+        Probability with which spares on the shelf replace every server that is away; 0 (or ``None``) adds servers for
+        those away on average instead.
     released : bool
         Servers that a slot does not need are switched off, and rent on demand stops.
 
@@ -108,7 +108,7 @@ class Service(_Own):
     headroom: Annotated[float, Field(ge=0, le=100)] = 0.0
     failures_per_accelerator_year: Annotated[float, Field(ge=0, le=1000)] = 0.091
     repair_days: Annotated[float, Field(gt=0, le=1000)] = 7.0
-    spares_confidence: Annotated[float, Field(gt=0, lt=1)] | None = 0.99
+    spares_confidence: Annotated[float, Field(ge=0, lt=1)] | None = 0.99
     released: bool = False
 
 
@@ -197,7 +197,7 @@ class Plan:
             profile=self.traffic.shape,
             whole=self.whole,
             released=self.service.released,
-            spares_confidence=self.service.spares_confidence if self.whole else None,
+            spares_confidence=(self.service.spares_confidence or None) if self.whole else None,
         )
 
     @cached_property

@@ -120,7 +120,11 @@ def power_cap(
                 "linestyle": (0, (4, 2)) if beyond else "-",
             }
             ax.plot(along * scale, heights, color=colour, zorder=3, gid=f"{what} line", **line)
-            placer.keep_off_line(np.column_stack([along * scale, heights]))
+            steps = np.linspace(0, along.size - 1, max(100, along.size))  # so close that no label covers the line
+            for at in zip(
+                *(np.interp(steps, np.arange(along.size), part) for part in (along * scale, heights)), strict=True
+            ):
+                placer.keep_off_point((float(at[0]), float(at[1])), marker_points=4)
             if what == "cost":
                 pays = np.minimum(heights, 1)
                 ax.fill_between(along * scale, pays, 1, color=colour, alpha=0.13, linewidth=0, zorder=1, gid="pays")

@@ -18,6 +18,7 @@ from tco.scenario.model import (
 )
 from tco.scenario.reading import ScenarioError, read_scenario
 from tco.scenario.schema import json_schema
+from tco.scenario.template import scenario_template, write_template
 
 __all__ = [
     "ApplicationEntry",
@@ -30,4 +31,6 @@ __all__ = [
     "ScenarioError",
     "json_schema",
     "read_scenario",
+    "scenario_template",
+    "write_template",
 ]
