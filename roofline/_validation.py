@@ -84,6 +84,8 @@ def number(
     # The extremes settle every bound, and NaN shows in both: two passes, however many bounds there are.
     xp = namespace(array)
     low, high = xp.min(array), xp.max(array)
+    if is_traced(low):
+        return array  # a plain JAX array within a function that is being compiled
     if not (bool(low > -np.inf) and bool(high < np.inf)):
         raise _refused(field, array[~((array > -np.inf) & (array < np.inf))] if array.shape else array, accepted)
     if above is not None and bool(low <= above):

@@ -1,4 +1,7 @@
-"""The shell: ``tco compare``, ``tco surface``, ``tco roofline``, ``tco hardware``, ``tco llms``."""
+"""The shell: ``tco compare``, ``tco surface``, ``tco roofline``, ``tco hardware``, ``tco llms``.
+
+Around a scenario: ``tco template``, ``tco check``, ``tco recommend``, ``tco schema``.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +20,7 @@ import roofline as rl
 import tco
 from hardware_specs import Accelerator
 from roofline import LLM, PhaseEstimate
-from tco import forecast, report
+from tco import cli_recommend, cli_scenario, forecast, report
 
 
 class _Help(argparse.RawDescriptionHelpFormatter):
@@ -25,6 +28,13 @@ class _Help(argparse.RawDescriptionHelpFormatter):
 
     def __init__(self, prog: str) -> None:
         super().__init__(prog, max_help_position=28, width=100)
+
+    def add_argument(self, action: argparse.Action) -> None:
+        """Make room for the names of commands too, which stand deeper than the class reckons."""
+        super().add_argument(action)
+        for command in self._iter_indented_subactions(action):
+            length = len(self._format_action_invocation(command)) + self._current_indent
+            self._action_max_length = max(self._action_max_length, length)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -79,6 +89,8 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True, metavar="command")
     _add_compare(commands)
     _add_surface(commands)
+    cli_scenario.add(commands, _Help)
+    cli_recommend.add(commands, _Help, _version())
     _add_roofline(commands)
     _add_catalogue(
         commands,

@@ -201,7 +201,7 @@ class PowerLaw(ThroughputCurve):
 
 
 def through(powers: Array, throughputs: Array) -> Segments:
-    """Power laws through points, made never to fall.
+    """Power laws through points.
 
     Parameters
     ----------
@@ -210,10 +210,9 @@ def through(powers: Array, throughputs: Array) -> Segments:
     throughputs : ndarray
         At each.
     """
-    rising = np.maximum.accumulate(throughputs)
     keep = np.append(True, np.diff(powers) > 1e-12 * powers[1:])
-    powers, rising = powers[keep], rising[keep]
-    return Segments(powers, rising[1:], np.diff(np.log(rising)) / np.diff(np.log(powers)))
+    powers, throughputs = powers[keep], throughputs[keep]
+    return Segments(powers, throughputs[1:], np.diff(np.log(throughputs)) / np.diff(np.log(powers)))
 
 
 def single(field: str, value: Any, *, whole: bool = False, **limits: Unpack[Limits]) -> float:

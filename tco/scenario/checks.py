@@ -16,10 +16,7 @@ from roofline.llm import LLM
 from roofline.precision import POLICY_NAMES, PrecisionPolicy, policy
 from tco.scenario.model import ApplicationEntry, Candidate
 from tco.scenario.parts import Mistake, Parts
-from tco.scenario.range_checks import check_correlations, check_ranges
-
-IDEAL = "ideal"
-"""What stands for no calibration, where a framework is named."""
+from tco.scenario.range_checks import IDEAL, check_correlations, check_ranges
 
 _LENGTHS = ("prompt_tokens", "output_tokens", "context_tokens")
 _LIMITS = ("ttft_s", "itl_s", "latency_s")
@@ -176,7 +173,7 @@ def _candidate(parts: Parts, at: tuple[str, str], one: Candidate) -> Iterator[Mi
         return
     if one.devices is not None and one.devices > server.accelerators:
         yield (*at, "devices"), f"is more than the {server.accelerators} accelerators of {server.key}"
-    if one.framework is not None and one.framework.lower() != IDEAL:
+    if one.framework is not None and one.framework != IDEAL:
         yield from (((*at, "framework"), message) for message in _framework(one.framework, accelerator))
 
 
@@ -184,12 +181,9 @@ def _framework(name: str, accelerator: Accelerator) -> Iterator[str]:
     try:
         rl.get_calibration(accelerator.key, name)
     except UnknownNameError:
-        there = sorted({one.framework for one in calibrations() if one.accelerator == accelerator.key})
-        if there:
-            close = did_you_mean(name, there)
-            yield f"no measured runs of {accelerator.key} with {name!r}{close}; there are {', '.join((*there, IDEAL))}"
-        else:
-            yield f"no measured runs of {accelerator.key} at all: leave it out, or give {IDEAL!r}"
+        there = [*sorted({one.framework for one in calibrations() if one.accelerator == accelerator.key}), IDEAL]
+        close = did_you_mean(name, there)
+        yield f"there are no measured runs of {accelerator.key} with {name!r}{close}; accepted are {', '.join(there)}"
 
 
 # ---------------------------------------------------------------------------------------------------------------- site

@@ -19,7 +19,10 @@ from tco.facility import Facility
 from tco.planning import Service
 from tco.purchase import Purchase, Rental
 from tco.scenario.model import Range
-from tco.scenario.parts import Mistake, Parts, Side
+from tco.scenario.parts import Mistake, Parts
+
+IDEAL = "ideal"
+"""What stands for no calibration, where a framework is named."""
 
 _COUNTS = ("profile", "pue_by_load", "payments_per_year", "accelerators", "servers_per_rack")
 _CHOICES = ("whole", "released", "spares_confidence")
@@ -212,18 +215,13 @@ def _key(name: str) -> str:
 def _varying(parts: Parts) -> set[str]:
     """Return the names of inputs that have a range in the scenario, or of which sources say how far they may be off."""
     names = set(parts.ranges)
-    for name, side in parts.sides.items():
-        if side is not None:
-            names |= set(uncertainty.of_side(name, side.plan.deployment, side.inputs))
-            if _has_spread(side):
-                names.add(f"{name}.tokens_per_s")
+    sides = {name: side for name, side in parts.sides.items() if side is not None}
+    measured = {name for name, side in sides.items() if side.candidate.tokens_per_s_error is not None}
+    modelled = {name for name, side in sides.items() if side.candidate.framework != IDEAL} - measured
+    known = {one.accelerator for one in calibrations()}
+    calibrated = all(sides[name].accelerator.key in known for name in modelled)  # all of them are, or none is
+    for name, side in sides.items():
+        names |= set(uncertainty.of_side(name, side.plan.deployment, side.inputs))
+        if name in measured or (name in modelled and calibrated):
+            names.add(f"{name}.tokens_per_s")
     return names
-
-
-def _has_spread(side: Side) -> bool:
-    """Whether the throughput of a candidate comes with its error: measured, or of a calibrated model."""
-    one = side.candidate
-    if one.tokens_per_s_error is not None:
-        return True
-    calibrated = any(known.accelerator == side.accelerator.key for known in calibrations())
-    return calibrated and (one.framework or "").lower() != "ideal"

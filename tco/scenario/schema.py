@@ -14,7 +14,7 @@ from pydantic.json_schema import GenerateJsonSchema
 
 from hardware_specs import Server
 from hardware_specs.server import MAX_POWER_W, MAX_PRICE_USD, MIN_POWER_W, MIN_PRICE_USD
-from tco._file import Where
+from tco._lines import Where
 from tco.costs import OF_ANY_SERVER, OF_ONES_OWN
 from tco.facility import FACILITY_RANGES, FACILITY_SOURCES, Facility
 from tco.planning import SERVICE_SOURCES, Service
@@ -156,6 +156,10 @@ def _inner(annotation: Any) -> Any:
 class _Generator(GenerateJsonSchema):
     ignored_warning_kinds = {"skipped-choice", "non-serializable-default"}  # noqa: RUF012 - as the base class has it
 
+    def handle_invalid_for_json_schema(self, schema: Any, error_info: str) -> dict[str, Any]:
+        """Take anything where a function checks: only in a server, which is described anew."""
+        return {}
+
 
 def json_schema() -> dict[str, Any]:
     """Return the JSON schema (2020-12) of a scenario's file, for editors and for programs that write one.
@@ -218,7 +222,8 @@ def _described(table: dict[str, Any], model: type[BaseModel]) -> dict[str, Any]:
 
 def _present(value: dict[str, Any]) -> dict[str, Any]:
     """Return the schema of what may be absent as that of what is present: a file leaves out, it has no null."""
-    kinds = [kind for kind in value.get("anyOf", ()) if kind != {"type": "null"}]
+    kinds = [kind for word in ("anyOf", "allOf") for kind in value.get(word, ()) if kind != {"type": "null"}]
     if len(kinds) != 1:
         return value
-    return kinds[0] | {word: said for word, said in value.items() if word != "anyOf"}
+    present: dict[str, Any] = kinds[0]
+    return present | {word: said for word, said in value.items() if word not in ("anyOf", "allOf")}

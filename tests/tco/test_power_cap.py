@@ -98,23 +98,31 @@ def test_the_example_of_a_rack_that_a_small_cap_fills():
     assert float(rule) > 60_000
 
 
-def test_a_breakpoint_is_not_always_the_optimum():
-    # hand: with watts at 1 USD/year and a rack that costs nothing, P* = a·C_s/((1−a)·k) = 0.1·9,000/(0.9·1) = 1,000 W,
-    # between the breakpoints of a rack of 10.5 kW: ten servers up to 1,050 W, eleven up to 955.
-    cost = {
-        "facility": SITE.replace(rack_power_kw=10.5, rack_usd=0.0, usd_per_watt=0.0),
-        "server_usd_per_year": 9_000.0,
-    }
-    watt = 1.25 * 8.76 * SITE.usd_per_kwh
-    found = best_cap(
-        PowerLaw(reference_w=2_000, exponent=0.1),
-        **cost,
-        lowest_cap_w=500,
-        shadow_usd_per_watt_year=1.0 - watt,
-    )
-    assert found.server_w == pytest.approx(1_000, rel=1e-9)
+@pytest.mark.parametrize(
+    ("server", "rack", "k", "options"),
+    [
+        # hand: P* = a·A/((1−a)·k) = 2,000 W with a = 0.1; a rack of 3 kW holds one such server, two up to 1.5 kW.
+        (18_000, 0, 1.0, {}),
+        (17_900, 100, 1.0, {}),  # A is the server and its rack
+        (17_900, 100, 1.0, {"most_per_rack": 1, "whole_racks": False}),
+        (18_000, 300, 0.9, {"whole_racks": False}),  # 300 USD over 3 kW are 0.1 USD/W more
+    ],
+)
+def test_a_breakpoint_is_not_always_the_optimum(server, rack, k, options):
+    site = tco.Facility(rack_power_kw=3.0, rack_usd=rack / crf(0.08, 12), usd_per_watt=0.0, load=0.5)
+    law = {"reference_w": 2_900, "exponent": 0.1}
+    cost = {"facility": site, "server_usd_per_year": server, **options}
+    watts = {"shadow_usd_per_watt_year": k - 0.5 * 1.25 * 8.76 * SITE.usd_per_kwh}
+    found = best_cap(PowerLaw(**law), **cost, **watts, lowest_cap_w=100)
+    assert found.server_w == pytest.approx(2_000, rel=1e-9)
     assert found.best.why == "between"
-    assert found.cost_ratio < min(float(p.cost_ratio) for p in found.candidates if p.why.startswith("fits"))
+    assert found.cost_ratio < min(
+        (float(p.cost_ratio) for p in found.candidates if p.why.startswith("fits")), default=1
+    )
+    # Of four devices beside 400 W, with a curve over their cap: x* = a·(A + k·400)/((1−a)·4·k), by the same rule.
+    law["reference_w"] = (2_900 - 400) / 4
+    shared = best_cap(PowerLaw(**law), **cost, **watts, lowest_cap_w=50, devices=4, host_w=400)
+    assert shared.cap_w == pytest.approx(0.1 * (9 * 2_000 + 400) / 0.9 / 4, rel=1e-9)
 
 
 # --- the formulas
@@ -184,9 +192,17 @@ def test_breakpoints_are_where_one_more_fits(rack, high, share, most):
     assert set(n[inside]) <= set(np.round(rack / found))
 
 
+def test_breakpoints_at_the_ends_count():
+    # hand: 40 kW over four and five.
+    assert power_cap.breakpoints(rack_power_w=40_000, low_w=8_000, high_w=10_000).tolist() == [8_000, 10_000]
+    assert power_cap.breakpoints(rack_power_w=40_000, low_w=8_001, high_w=9_999).size == 0
+
+
 def test_oversubscription():
     # published: POLCA (ASPLOS 2024) puts 30 % more servers on the same row; without it, what fits is what is fed.
     assert float(power_cap.oversubscribed_servers(row_power_w=400e3, server_peak_w=10e3, oversubscription=0.30)) == 52
+    # 20 servers and 15 % more are 23, though 204,000·1.15/10,200 falls short of it in binary.
+    assert float(power_cap.oversubscribed_servers(row_power_w=204e3, server_peak_w=10.2e3, oversubscription=0.15)) == 23
     rows = np.linspace(50e3, 500e3, 40)
     np.testing.assert_array_equal(
         power_cap.oversubscribed_servers(row_power_w=rows, server_peak_w=10_200.0),
@@ -463,6 +479,12 @@ def test_with_a_model_it_is_and_says_so(context):
     assert not within.extrapolated
 
 
+def test_what_is_beside_the_devices_does_not_depend_on_the_caps_measured():
+    # hand: a DGX H200 has 10.2 kW, of which eight TDPs of 700 W are the devices', whatever the highest cap measured.
+    choice = best_cap(MeasuredCaps([300, 400], [90.0, 100.0]), facility=SITE, server=DGX_H200)
+    assert float(choice.uncapped.server_w) == 10_200 - 8 * 700 + 8 * 400
+
+
 def test_a_model_that_sees_no_difference_leaves_the_straight_line():
     # hand: between two caps above what the model would draw, it says nothing of the way.
     model = FromModel(decode(512))
@@ -513,6 +535,14 @@ def test_energy_may_be_charged_as_drawn():
     assert float(plain.terms.usd_per_year(curve.demand_w)) == pytest.approx(
         float(drawn.terms.usd_per_year(curve.demand_w)), rel=1e-12
     )
+    # Above what is drawn, what is measured may still rise with the cap, and a watt there costs plant alone. hand:
+    # x* = a·(C_s + energy of what is drawn)/((1−a)·plant) = 650 W, for the right C_s.
+    between = MeasuredCaps([600, 700], [100.0, 100 * (7 / 6) ** 0.1], model=curve)
+    plant = 12 * crf(0.08, 12)
+    server = 650 * 9 * plant - energy * curve.demand_w
+    options = {"facility": SITE.replace(rack_usd=0.0), "server_usd_per_year": server, "lowest_cap_w": 600}
+    assert best_cap(between, **options, charge_draw=True).cap_w == pytest.approx(650, rel=1e-9)
+    assert best_cap(between, **options).cap_w < 650
     with pytest.raises(ValueError, match="charge_draw = True is not accepted: the curve has no model"):
         best_cap(table_4()[0], facility=SITE, server=DGX_H200, charge_draw=True)
 
