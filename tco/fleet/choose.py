@@ -78,7 +78,8 @@ def cheapest(
     cvar_level : float
         ``α``, 0 to below 1: the worst ``1 − α`` of the probability counts.
     gap : float
-        Share of its cost by which the answer may be above the best possible.
+        Share of its cost by which the answer may be above the best possible. Proving the last percent takes long where
+        many scenarios rent whole servers: give 0.01 or 0.02 there.
     time_limit_s : float
         After which the best fleet so far is taken; its ``gap`` says how good it is [s].
 

@@ -233,7 +233,8 @@ class Program:
         from scipy.sparse import csr_array
 
         rows, columns, values = zip(*self._entries, strict=True)
-        return csr_array((values, (rows, columns)), shape=(len(self.row_low), len(self.cost)))
+        places = np.asarray([rows, columns], dtype=np.int32)  # HiGHS in SciPy 1.13 takes no other indices
+        return csr_array((values, tuple(places)), shape=(len(self.row_low), len(self.cost)))
 
     def solve(self) -> Solution | None:
         """Solve the program; ``None`` if nothing keeps all its limits.
