@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from importlib import metadata
 from pathlib import Path
@@ -23,7 +24,7 @@ html_theme_options = {
 }
 
 myst_enable_extensions = ["dollarmath"]
-nb_execution_mode = "force"
+nb_execution_mode = os.environ.get("NOTEBOOKS_EXECUTION", "force")  # "off" where the notebooks run as tests anyway
 nb_execution_raise_on_error = True
 nb_execution_timeout = 120
 

@@ -146,7 +146,8 @@ class Findings:
             From the fields to what they describe.
         """
         if not isinstance(fields, dict):
-            self.add(where, f"should be a table, [{dotted(where)}]")
+            header = "" if isinstance(where[-1], int) else f", [{dotted(where)}]"
+            self.add(where, f"should be a table{header}")
             return None
         try:
             return make(fields)

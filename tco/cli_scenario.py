@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from tco.defaults import Assumption
+from tco.planning import Traffic
 from tco.scenario import Scenario, json_schema, read_scenario, scenario_template, write_template
 from tco.scenario.parts import Parts, Side, parts_of
 
@@ -95,7 +96,8 @@ def summary(scenario: Scenario) -> str:
     parts = parts_of(scenario)
     sides = {name: side for name, side in parts.sides.items() if side is not None}
     assumptions = {name: side.plan.assumptions for name, side in sides.items()}
-    defaults = {item.name: item for items in assumptions.values() for item in items if item.origin == "default"}
+    items = [item for found in assumptions.values() for item in found]
+    defaults = {item.name: item for item in items if item.origin == "default" and item.name not in Traffic.model_fields}
     left_out = dict.fromkeys(term for side in sides.values() for term in side.plan.left_out)
     blocks = [
         f"ok: {scenario.title}",

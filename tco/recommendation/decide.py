@@ -5,7 +5,7 @@ Nothing here reads a file or draws a picture: calibrations come in as arguments,
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from math import lcm
@@ -15,9 +15,11 @@ import numpy as np
 
 import hardware_specs as hs
 from hardware_specs import Accelerator, Server
+from hardware_specs.errors import did_you_mean
 from roofline._arrays import Array
 from roofline.spread import Interval, Spread
 from tco import finance, risk, uncertainty
+from tco.accounts import Account
 from tco.deployment import Deployment
 from tco.mix import Application, CannotServeError, MixTable, Served, serve
 from tco.planning import Plan, PlanComparison, Traffic, plan
@@ -123,12 +125,16 @@ class Recommendation:
         The others, with the reason.
     inputs : dict of str to Distribution
         Everything that was taken to be off, by name; a candidate's own as ``NAME.input``.
+    twins : dict of str to str
+        Candidates whose throughput rests on the same calibration or measurement as that of one before: both are off
+        alike, so that the errors of a machine do not speak against renting it instead.
     """
 
     scenario: Scenario
     standings: Mapping[str, Standing]
     unable: Mapping[str, str]
     inputs: Mapping[str, Distribution] = field(repr=False)
+    twins: Mapping[str, str] = field(default_factory=dict)
 
     # ----------------------------------------------------------------------------------------------------- as planned
 
@@ -151,7 +157,7 @@ class Recommendation:
     def reference(self) -> str:
         """Candidate that ratios are over: the scenario's, else the second cheapest."""
         chosen = self.scenario.decision.reference
-        return chosen if chosen in self.standings else (self.runner_up or self.best)
+        return chosen if chosen is not None and chosen in self.standings else (self.runner_up or self.best)
 
     def compare(self, a: str, b: str) -> PlanComparison:
         """Two candidates' plans for the same traffic.
@@ -184,8 +190,8 @@ class Recommendation:
             server_usd_per_year=[float(one.account.server_usd) / one.servers for one in costs],
         )
 
-    def levelised_usd_per_million_tokens(self, name: str) -> float:
-        """Cost of a million tokens over the years of the decision, each application growing at its own rate.
+    def by_year(self, name: str) -> Account:
+        """Account of each year of the decision, each application growing at its own rate.
 
         Parameters
         ----------
@@ -197,16 +203,31 @@ class Recommendation:
         demands = np.array([app.tokens_per_s * (1 + app.growth_per_year) ** at for app in self.scenario.applications])
         rates = np.array([one.rates[app.name] for app in self.scenario.applications])[:, None, None]
         tokens, servers = demands.sum(axis=0)[:, 0], (demands / rates).sum(axis=0)[:, 0]
-        by_year = one.plan.evaluate(traffic_per_s=tokens, tokens_per_s=tokens / servers)
+        return one.plan.evaluate(traffic_per_s=tokens, tokens_per_s=tokens / servers)
+
+    def levelised_usd_per_million_tokens(self, name: str) -> float:
+        """Cost of a million tokens over the years of the decision, both discounted [USD per 10⁶ tokens].
+
+        Parameters
+        ----------
+        name : str
+            Of the candidate.
+        """
+        by_year = self.by_year(name)
         return float(
             finance.levelised_cost(
                 costs=by_year.total_usd,
                 quantities=by_year.tokens / 1e6,
-                rate=one.plan.deployment.facility.discount_rate,
+                rate=self.standings[name].plan.deployment.facility.discount_rate,
             )
         )
 
     # ------------------------------------------------------------------------------------- with all that may be off
+
+    @property
+    def correlations(self) -> dict[tuple[str, str], float]:
+        """Correlations of inputs, by their names; of a candidate that cannot serve there are none."""
+        return {one.between: one.value for one in self.scenario.correlations if set(one.between) <= set(self.inputs)}
 
     @cached_property
     def draws(self) -> dict[str, Array]:
@@ -217,15 +238,34 @@ class Recommendation:
         return risk.draw(
             self.inputs,
             count=1 << (decision.draws - 1).bit_length(),
-            correlations={tuple(one.between): one.value for one in self.scenario.correlations},
+            correlations=self.correlations,
             seed=decision.seed,
         )
+
+    def changes(self, name: str, values: Mapping[str, Any]) -> dict[str, Any]:
+        """Those of some values that a candidate's account takes, by its own names.
+
+        Parameters
+        ----------
+        name : str
+            Of the candidate.
+        values : mapping
+            By the names of :attr:`inputs`.
+        """
+        found = _of(name, values, self.standings[name].plan, self.scenario.ranges)
+        twin = self.twins.get(name)
+        if twin is not None and f"{twin}.tokens_per_s" in values:
+            one, other = (self.standings[key].plan.deployment for key in (name, twin))
+            assert one.spread is not None and other.spread is not None  # noqa: S101, PT018 - else they are no twins
+            off = values[f"{twin}.tokens_per_s"] / float(other.tokens_per_s)
+            found["tokens_per_s"] = float(one.tokens_per_s) * off ** (one.spread.scale / other.spread.scale)
+        return found
 
     @cached_property
     def costs(self) -> dict[str, Array]:
         """Yearly cost of each candidate in every draw [USD/year]."""
         return {
-            name: np.asarray(standing.plan.evaluate(**_of(name, self.draws, standing.plan)).total_usd)
+            name: np.asarray(standing.plan.evaluate(**self.changes(name, self.draws)).total_usd)
             for name, standing in self.standings.items()
         }
 
@@ -297,15 +337,12 @@ class Recommendation:
         if self.runner_up is None:
             return None
         names = (self.best, self.runner_up)
-        plans = [self.standings[name].plan for name in names]
         moving = {
-            name: one
-            for name, one in self.inputs.items()
-            if any(_of(key, {name: 1.0}, made) for key, made in zip(names, plans, strict=True))
+            name: one for name, one in self.inputs.items() if any(self.changes(key, {name: 1.0}) for key in names)
         }
 
         def ratio(**values: Array) -> Array:
-            a, b = (made.evaluate(**_of(name, values, made)).total_usd for name, made in zip(names, plans, strict=True))
+            a, b = (self.standings[name].plan.evaluate(**self.changes(name, values)).total_usd for name in names)
             return a / b
 
         return risk.tornado(ratio, moving, level=level) if moving else None
@@ -344,19 +381,30 @@ def decide(
     UnknownValueError
         A price, a power or another figure that a candidate needs and nobody gives.
     """
+    reference = scenario.decision.reference
+    if reference is not None and reference not in scenario.candidates:
+        raise ValueError(
+            f"decision.reference = {reference!r} is no candidate{did_you_mean(reference, scenario.candidates)}"
+        )
     losses = dict(calibrations or {})
     standings: dict[str, Standing] = {}
     unable: dict[str, str] = {}
+    known: dict[Any, Served] = {}  # candidates of one machine, bought and rented, are served alike
     names: Iterable[str] = scenario.candidates
     for name in names if progress is None else progress(names):
         try:
-            standings[name] = _stand(scenario, name, losses.get(name))
+            standings[name] = _stand(scenario, name, losses.get(name), known)
         except CannotServeError as reason:
             unable[name] = str(reason)
     if not standings:
         reasons = "\n".join(f"  {name}: {reason}" for name, reason in unable.items())
         raise ValueError(f"no candidate can serve every application:\n{reasons}")
-    return Recommendation(scenario, standings, unable, _inputs(scenario, standings))
+    inputs, twins = _inputs(scenario, standings)
+    for pair in scenario.correlations:
+        for one in pair.between:
+            if one not in inputs and one.rpartition(".")[0] not in unable:
+                raise ValueError(f"correlations: nothing says how far {one!r} may be off{did_you_mean(one, inputs)}")
+    return Recommendation(scenario, standings, unable, inputs, twins)
 
 
 def server_of(scenario: Scenario, name: str) -> Server:
@@ -402,16 +450,20 @@ def application(entry: ApplicationEntry) -> Application:
     )
 
 
-def _stand(scenario: Scenario, name: str, calibration: Calibration | None) -> Standing:
+def _stand(scenario: Scenario, name: str, calibration: Calibration | None, known: dict[Any, Served]) -> Standing:
     candidate = scenario.candidates[name]
     server = server_of(scenario, candidate.server)
     accelerator = hs.get(server.accelerator)
-    mixture, served = _throughput(scenario, candidate, server, accelerator, calibration)
+    mixture, served = _throughput(scenario, candidate, server, accelerator, calibration, known)
     deployment = Deployment(server, scenario.facility, mixture, accelerator, candidate.terms)
-    made = plan(deployment, _traffic(scenario, mixture), scenario.service)
+    traffic = _traffic(scenario, mixture)
+    try:
+        made = plan(deployment, traffic, scenario.service)
+    except ValueError as reason:  # all is checked before, but whether the site feeds the fleet
+        raise CannotServeError(str(reason), {}) from None
     if candidate.supply is not None and made.servers + made.spares > candidate.supply:
         raise CannotServeError(
-            f"{name}: the fleet needs {made.servers + made.spares:,.0f} servers and candidates.{name}.supply is fewer", {}
+            f"the fleet needs {made.servers + made.spares:,.0f} servers, and candidates.{name}.supply is fewer", {}
         )
     return Standing(name, made, served, calibration)
 
@@ -422,6 +474,7 @@ def _throughput(
     server: Server,
     accelerator: Accelerator,
     calibration: Calibration | None,
+    known: dict[Any, Served],
 ) -> tuple[Mixture, dict[str, Served]]:
     rates: dict[str, float] = {}
     kinds: dict[str, str] = {}
@@ -435,7 +488,10 @@ def _throughput(
             if candidate.tokens_per_s_error is not None:
                 spreads.append(Spread(candidate.tokens_per_s_error))
             continue
-        one = serve(application(entry), accelerator, devices=devices, calibration=calibration)
+        key = (entry.name, accelerator.key, devices, id(calibration))
+        if key not in known:
+            known[key] = serve(application(entry), accelerator, devices=devices, calibration=calibration)
+        one = known[key]
         served[entry.name], kinds[entry.name] = one, one.kind
         rates[entry.name] = one.tokens_per_s * (server.accelerators // devices)
         if one.estimate.spread is not None:
@@ -461,7 +517,9 @@ def slots_of(scenario: Scenario) -> list[dict[str, float]]:
     return [
         {
             entry.name: float(
-                entry.tokens_per_s * shapes[entry.name][at * shapes[entry.name].size // slots] / shapes[entry.name].mean()
+                entry.tokens_per_s
+                * shapes[entry.name][at * shapes[entry.name].size // slots]
+                / shapes[entry.name].mean()
             )
             for entry in scenario.applications
         }
@@ -475,32 +533,62 @@ def _traffic(scenario: Scenario, mixture: Mixture) -> Traffic:
     return Traffic(tokens_per_s=sum(mixture.demands.values()), profile=tuple(busy))
 
 
-def _of(name: str, values: Mapping[str, Any], made: Plan) -> dict[str, Any]:
+def _of(name: str, values: Mapping[str, Any], made: Plan, given: Collection[str]) -> dict[str, Any]:
     """Return those of the values that a candidate's account takes, by its own names."""
+    own_life = getattr(made.deployment.terms, "years", None) is not None
     found = {}
     for key, value in values.items():
         inner = key.removeprefix(f"{name}.")
+        if inner == key == "server_years" and own_life and key not in given:
+            continue  # the default of the others, and its range, say nothing of a life that is given
         mine = inner != key or key in made.inputs
         if mine and made.inputs.get(inner) is not None:
             found[inner] = value
     return found
 
 
-def _inputs(scenario: Scenario, standings: Mapping[str, Standing]) -> dict[str, Distribution]:
-    """Distributions of the scenario's ranges, and of what sources say beyond."""
+def _inputs(scenario: Scenario, standings: Mapping[str, Standing]) -> tuple[dict[str, Distribution], dict[str, str]]:
+    """Distributions of the scenario's ranges, and of what sources say beyond; and whose throughputs are off alike."""
     found: dict[str, Distribution] = {}
     for name, standing in standings.items():
         found |= uncertainty.of_side(name, standing.plan.deployment, standing.plan.inputs)
+    twins = _twins(scenario, standings, found)
+    found = {name: one for name, one in found.items() if name.removesuffix(".tokens_per_s") not in twins}
     for name, given in scenario.ranges.items():
-        held = [_of(key, {name: 1.0}, standing.plan) and standing.plan.inputs[name.removeprefix(f"{key}.")]
-                for key, standing in standings.items()]  # fmt: skip
-        held = [value for value in held if value]
+        held = [
+            standing.plan.inputs[name.removeprefix(f"{key}.")]
+            for key, standing in standings.items()
+            if _of(key, {name: 1.0}, standing.plan, scenario.ranges)
+        ]
         if not held:
             if name.rpartition(".")[0] in scenario.candidates:
                 continue  # of a candidate that cannot serve, and so of no account
             raise ValueError(f"ranges.{name} names no input of any candidate's account")
+        if np.shape(held[0]) != () or len({*map(float, held)}) > 1:
+            raise ValueError(
+                f'ranges.{name} is not one number for all candidates: give each its own, such as [ranges."NAME.{name}"]'
+            )
+        if given.relative and not held[0]:
+            raise ValueError(f"ranges.{name} is relative to 0, which it leaves where it is: give its ends themselves")
         found[name] = distribution(given, float(held[0]))
-    return found
+    return found, twins
+
+
+def _twins(scenario: Scenario, standings: Mapping[str, Standing], inputs: Collection[str]) -> dict[str, str]:
+    """Candidates whose throughput is off as that of one before is, unless the scenario says something of theirs."""
+    said = {*scenario.ranges, *(name for pair in scenario.correlations for name in pair.between)}
+    first: dict[Any, str] = {}
+    twins: dict[str, str] = {}
+    for name, standing in standings.items():
+        spread = standing.plan.deployment.spread
+        if spread is None or f"{name}.tokens_per_s" not in inputs or f"{name}.tokens_per_s" in said:
+            continue
+        measured = None if standing.calibration is not None and standing.served else tuple(standing.rates.items())
+        rests_on = measured or standing.calibration.provenance  # type: ignore[union-attr]  # one of the two is known
+        other = first.setdefault((standing.plan.deployment.server.accelerator, rests_on, spread.freedom), name)
+        if other != name:
+            twins[name] = other
+    return twins
 
 
 def distribution(given: Range, value: float) -> Distribution:

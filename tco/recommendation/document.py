@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, field
 from typing import TypeAlias
 
 
@@ -13,12 +14,22 @@ class Heading:
     text: str
     level: int = 2
 
+    @property
+    def anchor(self) -> str:
+        """Where links to it go, as Markdown readers make it of the text."""
+        return re.sub(r"[^\w\- ]", "", self.text.lower()).replace(" ", "-")
+
 
 @dataclass(frozen=True)
 class Paragraph:
     """A paragraph of plain text."""
 
     text: str
+
+
+@dataclass(frozen=True)
+class Contents:
+    """Links to the headings of level 2."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +50,19 @@ class Callout:
 
 
 @dataclass(frozen=True)
+class Facts:
+    """Few numbers at a glance.
+
+    Attributes
+    ----------
+    items : tuple of (str, str)
+        A number, and what it is.
+    """
+
+    items: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True)
 class Bullets:
     """A list of plain texts."""
 
@@ -54,20 +78,33 @@ class Table:
     header : tuple of str
         Names of the columns.
     rows : tuple of tuple of str
-        As many cells each.
-    left : int
-        Columns of words, which stand to the left; the others are figures.
+        As many cells each; a line break in a cell is one on the page.
+    words : tuple of int
+        Columns of words, which stand to the left; the others are figures, and stand to the right.
     caption : str
         Below the table, or empty.
     strong : tuple of int
         Rows to stress.
+    best : int or None
+        Column to stress.
+    groups : dict of int to str
+        Headings within the table, by the row that they stand above.
+    small : bool
+        Of much text, in smaller type.
     """
 
     header: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
-    left: int = 1
+    words: tuple[int, ...] = (0,)
     caption: str = ""
     strong: tuple[int, ...] = ()
+    best: int | None = None
+    groups: dict[int, str] = field(default_factory=dict)
+    small: bool = False
+
+    def __post_init__(self) -> None:
+        if any(len(row) != len(self.header) for row in self.rows):
+            raise ValueError(f"a row of the table {self.header!r} has another number of cells")
 
 
 @dataclass(frozen=True)
@@ -101,8 +138,15 @@ class SignOff:
 
     roles: tuple[tuple[str, str], ...]
 
+    @property
+    def table(self) -> Table:
+        """The lines as a table."""
+        return Table(
+            ("", "name", "date", "signature"), tuple((role, name, "", "") for role, name in self.roles), (0, 1, 2, 3)
+        )
 
-Block: TypeAlias = Heading | Paragraph | Callout | Bullets | Table | Figure | SignOff
+
+Block: TypeAlias = Heading | Paragraph | Contents | Callout | Facts | Bullets | Table | Figure | SignOff
 
 
 @dataclass(frozen=True)
@@ -124,3 +168,8 @@ class Document:
     def figures(self) -> tuple[Figure, ...]:
         """The pictures that it needs."""
         return tuple(block for block in self.blocks if isinstance(block, Figure))
+
+    @property
+    def headings(self) -> tuple[Heading, ...]:
+        """What a table of contents lists."""
+        return tuple(block for block in self.blocks if isinstance(block, Heading) and block.level == 2)

@@ -144,8 +144,6 @@ def _cheapest(found: Recommendation) -> Any:
 def _fleet(found: Recommendation, mixed: Mixed) -> Any:
     if mixed.fleet is None:
         return None
-    fleets: dict[str, dict[str, float]] = {
-        name: {name: found.standings[name].plan.servers} for name in found.order
-    }
+    fleets: dict[str, dict[str, float]] = {name: {name: found.standings[name].plan.servers} for name in found.order}
     fleets["cheapest mix"] = {name: float(mixed.fleet.servers[name]) for name in mixed.machines}
     return plot.fleet(fleets)

@@ -243,7 +243,11 @@ def _candidates(found: Recommendation, _: Mixed, what: Particulars) -> list[Bloc
     caption = (
         "Tokens are those that the applications count. Energy is at the facility's meter, tokens/s per MW at full load "
         f"of provisioned power. Greenhouse gases: {', '.join(sorted(covers))}. Water: {', '.join(sorted(water))}."
-        + (f" Levelised: a million tokens over {years} years of growth, costs and tokens discounted." if dollars else "")
+        + (
+            f" Levelised: a million tokens over {years} years of growth, costs and tokens discounted."
+            if dollars
+            else ""
+        )
     )
     blocks: list[Block] = [
         Heading("Candidates"),
@@ -309,9 +313,7 @@ def _applications(found: Recommendation, _: Mixed, __: Particulars) -> list[Bloc
             if value is not None
         ]
         rates = [_rate(found.standings[name], entry.name) for name in found.order]
-        rows.append(
-            (entry.name, f"{entry.llm}\n{', '.join(lengths)}", ", ".join(asked) or "-", *rates, winner or "-")
-        )
+        rows.append((entry.name, f"{entry.llm}\n{', '.join(lengths)}", ", ".join(asked) or "-", *rates, winner or "-"))
     header = ("application", "model and tokens", "limits", *found.order, "cheapest")
     return [
         Heading("Applications"),

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import base64
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from html import escape
 
 from tco.recommendation.document import (
     Block,
     Bullets,
     Callout,
+    Contents,
     Document,
+    Facts,
     Figure,
     Heading,
     Paragraph,
@@ -41,39 +43,46 @@ def markdown(document: Document, pictures: Mapping[str, str]) -> str:
     | one | 2 |
     <BLANKLINE>
     """
-    parts = [_markdown(block, pictures) for block in document.blocks]
+    parts = [_markdown(block, document, pictures) for block in document.blocks]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
-def _markdown(block: Block, pictures: Mapping[str, str]) -> str:
+def _markdown(block: Block, document: Document, pictures: Mapping[str, str]) -> str:
     match block:
         case Heading(text, level):
             return f"{'#' * level} {_md(text)}"
         case Paragraph(text):
             return _md(text)
+        case Contents():
+            return " · ".join(f"[{_md(one.text)}](#{one.anchor})" for one in document.headings)
         case Callout(title, text):
             return f"> **{_md(title)}**\n>\n> {_md(text)}"
+        case Facts(items):
+            header, row = zip(*((words, number) for number, words in items), strict=True)
+            return _markdown_table(Table(header, (row,), words=()))
         case Bullets(items):
             return "\n".join(f"- {_md(item)}" for item in items)
         case Table():
             return _markdown_table(block)
         case Figure(name, alt, caption):
             return f"![{_md(alt)}]({pictures[name]})\n\n*{_md(caption)}*" if name in pictures else ""
-        case SignOff(roles):
-            rows = tuple((role, name or " ", " ", " ") for role, name in roles)
-            return _markdown_table(Table(("", "name", "date", "signature"), rows, left=4))
+        case SignOff():
+            return _markdown_table(block.table)
 
 
 def _markdown_table(table: Table) -> str:
-    sides = [":---" if at < table.left else "---:" for at in range(len(table.header))]
-    rows = [
-        [f"**{cell}**" if at in table.strong and cell.strip() else cell for cell in map(_cell, row)]
-        for at, row in enumerate(table.rows)
-    ]
-    lines = [list(map(_cell, table.header)), *rows]
-    text = [f"| {' | '.join(line)} |" for line in lines]
-    text.insert(1, f"|{'|'.join(sides)}|")
-    return "\n".join(text) + (f"\n\n*{_md(table.caption)}*" if table.caption else "")
+    columns = range(len(table.header))
+    lines = [f"| {' | '.join(_cell(text) or ' ' for text in table.header)} |"]
+    lines.append(f"|{'|'.join(':---' if at in table.words else '---:' for at in columns)}|")
+    for at, row in enumerate(table.rows):
+        if at in table.groups:
+            lines.append(f"| *{_cell(table.groups[at])}* |{'  |' * (len(row) - 1)}")
+        cells = [
+            f"**{text}**" if text and (at in table.strong or column == table.best) else text or " "
+            for column, text in enumerate(map(_cell, row))
+        ]
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines) + (f"\n\n*{_md(table.caption)}*" if table.caption else "")
 
 
 def _cell(text: str) -> str:
@@ -82,34 +91,79 @@ def _cell(text: str) -> str:
 
 def _md(text: str) -> str:
     """Keep what Markdown would take for its own: a scenario's texts are a user's."""
-    return re.sub(r"([*_`<>\[\]\\])", r"\\\1", text)
+    escaped = re.sub(r"([*`<>\[\]\\])", r"\\\1", text)
+    escaped = re.sub(r"(?<!\w)_|_(?!\w)", r"\\_", escaped)  # one within a word is no emphasis
+    return re.sub(r"^(#|[-+](?= )|(?<=\d)\.)", r"\\\1", escaped)
 
 
 _STYLE = """
-:root { color-scheme: light; --ink: #1b1f24; --soft: #57606a; --line: #d0d7de; --wash: #f6f8fa; --blue: #1f5fa8;
-  --amber: #9a5b00; }
+:root { color-scheme: light; --ink: #1b1f24; --soft: #57606a; --line: #d8dee4; --wash: #f6f8fa; --blue: #1b5aa6;
+  --pale: #eef4fb; --amber: #9a5b00; }
 * { box-sizing: border-box; }
-body { margin: 0; background: #fff; color: var(--ink); line-height: 1.5;
-  font: 16px/1.5 system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", Arial, sans-serif; }
-main { max-width: 60rem; margin: 0 auto; padding: 2.5rem 1.5rem 4rem; }
-h1 { font-size: 1.9rem; line-height: 1.2; margin: 0 0 .4rem; }
-h2 { font-size: 1.25rem; margin: 2.4rem 0 .6rem; padding-bottom: .25rem; border-bottom: 1px solid var(--line); }
+html { -webkit-text-size-adjust: 100%; }
+body { margin: 0; background: #fff; color: var(--ink);
+  font: 16px/1.55 system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", Arial, sans-serif; }
+main { max-width: 58rem; margin: 0 auto; padding: 2.5rem 1.5rem 4rem; }
+h1 { font-size: 1.9rem; line-height: 1.2; margin: 0 0 .3rem; letter-spacing: -.01em; }
+h2 { font-size: 1.3rem; line-height: 1.3; margin: 2.8rem 0 .7rem; padding-bottom: .3rem;
+  border-bottom: 1px solid var(--line); }
 h3 { font-size: 1.05rem; margin: 1.6rem 0 .4rem; }
 p, li { max-width: 46rem; }
-.callout { border-left: .35rem solid var(--soft); background: var(--wash); padding: .9rem 1.1rem; margin: 1.2rem 0; }
-.callout strong { display: block; font-size: 1.15rem; margin-bottom: .25rem; }
-.callout.decided { border-color: var(--blue); } .callout.decided strong { color: var(--blue); }
-.callout.open { border-color: var(--amber); } .callout.open strong { color: var(--amber); }
-.scroll { overflow-x: auto; margin: 1rem 0; }
-table { border-collapse: collapse; font-size: .88rem; font-variant-numeric: tabular-nums; }
-th, td { padding: .35rem .7rem; border-bottom: 1px solid var(--line); vertical-align: top; text-align: right; }
-th { color: var(--soft); font-weight: 600; vertical-align: bottom; }
-.word { text-align: left; } tr.strong td { font-weight: 700; background: var(--wash); }
-figure { margin: 1.6rem 0; } figure img { max-width: 100%; height: auto; display: block; }
-figcaption, .caption { color: var(--soft); font-size: .88rem; margin-top: .4rem; max-width: 46rem; }
-.sign td { height: 3rem; text-align: left; vertical-align: middle; } .sign td:nth-child(n+2) { min-width: 9rem; }
-@media print { @page { size: A4; margin: 16mm; } body { font-size: 10.5pt; } main { padding: 0; max-width: none; }
-  h2, h3 { break-after: avoid; } tr, figure, .callout { break-inside: avoid; } .scroll { overflow: visible; } }
+p { margin: .7rem 0; }
+ul { padding-left: 1.2rem; margin: .6rem 0; }
+li { margin: .3rem 0; }
+a { color: var(--blue); text-decoration: none; }
+a:hover { text-decoration: underline; }
+.callout { border-left: .35rem solid var(--soft); background: var(--wash); border-radius: 0 .4rem .4rem 0;
+  padding: .9rem 1.2rem; margin: 1.2rem 0; max-width: none; }
+.callout p { margin: 0; max-width: 46rem; }
+.callout .lead { font-size: 1.25rem; font-weight: 600; line-height: 1.35; margin-bottom: .35rem; }
+.callout.decided { border-color: var(--blue); background: var(--pale); }
+.callout.open { border-color: var(--amber); background: #fff8ec; }
+.facts { display: grid; grid-template-columns: repeat(auto-fit, minmax(8.2rem, 1fr)); gap: .6rem; margin: 1.2rem 0; }
+.facts div { border: 1px solid var(--line); border-radius: .4rem; padding: .6rem .8rem; }
+.facts b { display: block; font-size: 1.3rem; line-height: 1.3; font-variant-numeric: tabular-nums; }
+.facts span { display: block; color: var(--soft); font-size: .82rem; line-height: 1.35; }
+nav { font-size: .9rem; color: var(--soft); margin: 1.2rem 0 0; padding: .7rem 0; border-top: 1px solid var(--line);
+  border-bottom: 1px solid var(--line); }
+nav a { white-space: nowrap; }
+.scroll { overflow-x: auto; margin: 1rem 0 .4rem; }
+table { border-collapse: collapse; width: 100%; font-size: .9rem; line-height: 1.4; font-variant-numeric: tabular-nums; }
+th, td { padding: .38rem .7rem; border-bottom: 1px solid var(--line); text-align: right; vertical-align: top;
+  font-weight: 400; overflow-wrap: break-word; }
+thead th { border-bottom: 2px solid var(--soft); vertical-align: bottom; font-weight: 600; }
+th.word, td.word { text-align: left; }
+tbody th:first-child { color: var(--soft); }
+tbody tr.group th { color: var(--ink); font-weight: 600; padding-top: 1rem; border-bottom-color: var(--soft);
+  text-align: left; }
+tr.strong > *, tbody tr.strong th:first-child { font-weight: 600; color: var(--ink); }
+.best { background: var(--pale); font-weight: 600; }
+table.small { font-size: .8rem; line-height: 1.35; }
+table.small th, table.small td { padding: .3rem .5rem; overflow-wrap: anywhere; }
+table.small th:last-child, table.small td:last-child { min-width: 18rem; }
+.caption, figcaption { color: var(--soft); font-size: .84rem; line-height: 1.45; margin: .3rem 0 1.2rem;
+  max-width: 46rem; }
+figure { margin: 1.4rem 0; }
+figure img { display: block; max-width: 100%; height: auto; }
+table.sign td, table.sign th { padding-top: 1.5rem; width: 24%; }
+table.sign td + td { border-left: 1.2rem solid #fff; }
+@media print {
+  @page { size: A4; margin: 15mm 14mm; }
+  body { font-size: 9.5pt; line-height: 1.4; }
+  main { padding: 0; max-width: none; }
+  p, li, .caption, figcaption, .callout p { max-width: none; }
+  h1 { font-size: 17pt; } h2 { font-size: 12.5pt; margin-top: 1.6rem; }
+  h2, h3 { break-after: avoid; }
+  tr, figure, .callout, .facts, table.sign { break-inside: avoid; }
+  thead { display: table-header-group; }
+  .scroll { overflow: visible; }
+  table { font-size: 8.5pt; } table.small { font-size: 7.2pt; }
+  th, td { padding: .25rem .4rem; overflow-wrap: anywhere; }
+  table.small th:last-child, table.small td:last-child { min-width: 0; width: 46%; }
+  figure img { max-height: 110mm; margin: 0 auto; }
+  .callout, .facts div, .best { -webkit-print-color-adjust: exact; print-color-adjust: exact; }
+  a { color: inherit; }
+}
 """
 
 
@@ -129,7 +183,7 @@ def html(document: Document, pictures: Mapping[str, bytes]) -> str:
     >>> "<h1>a &lt; b</h1>" in html(Document("x", (Heading("a < b", 1),)), {})
     True
     """
-    body = "\n".join(part for part in (_html(block, pictures) for block in document.blocks) if part)
+    body = "\n".join(part for part in (_html(block, document, pictures) for block in document.blocks) if part)
     return (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
@@ -138,41 +192,58 @@ def html(document: Document, pictures: Mapping[str, bytes]) -> str:
     )
 
 
-def _html(block: Block, pictures: Mapping[str, bytes]) -> str:
+def _html(block: Block, document: Document, pictures: Mapping[str, bytes]) -> str:
     match block:
         case Heading(text, level):
-            return f"<h{level}>{escape(text)}</h{level}>"
+            mark = f' id="{escape(block.anchor)}"' if level > 1 else ""
+            return f"<h{level}{mark}>{escape(text)}</h{level}>"
         case Paragraph(text):
             return f"<p>{escape(text)}</p>"
+        case Contents():
+            links = (f'<a href="#{escape(one.anchor)}">{escape(one.text)}</a>' for one in document.headings)
+            return f'<nav aria-label="Contents">{" · ".join(links)}</nav>'
         case Callout(title, text, tone):
-            return f'<div class="callout {tone}"><strong>{escape(title)}</strong>{escape(text)}</div>'
+            return f'<div class="callout {tone}"><p class="lead">{escape(title)}</p><p>{escape(text)}</p></div>'
+        case Facts(items):
+            inner = "".join(
+                f"<div><b>{escape(number)}</b><span>{escape(words)}</span></div>" for number, words in items
+            )
+            return f'<div class="facts">{inner}</div>'
         case Bullets(items):
             return "<ul>" + "".join(f"<li>{escape(item)}</li>" for item in items) + "</ul>"
         case Table():
-            return _html_table(block)
+            return _html_table(block, "small" if block.small else "")
         case Figure(name, alt, caption):
             if name not in pictures:
                 return ""
             data = base64.b64encode(pictures[name]).decode("ascii")
             image = f'<img alt="{escape(alt)}" src="data:image/png;base64,{data}">'
             return f"<figure>{image}<figcaption>{escape(caption)}</figcaption></figure>"
-        case SignOff(roles):
-            rows = tuple((role, name, "", "") for role, name in roles)
-            return _html_table(Table(("", "name", "date", "signature"), rows, left=4), kind="sign")
+        case SignOff():
+            return _html_table(block.table, "sign")
 
 
-def _html_table(table: Table, kind: str = "") -> str:
-    def row(cells: tuple[str, ...], tag: str, stress: bool = False) -> str:
-        marks = (' class="word"' if at < table.left else "" for at in range(len(cells)))
-        inner = "".join(
-            f"<{tag}{mark}>{escape(cell).replace(chr(10), '<br>')}</{tag}>"
-            for cell, mark in zip(cells, marks, strict=True)
-        )
-        kind = ' class="strong"' if stress else ""
-        return f"<tr{kind}>{inner}</tr>"
+def _html_table(table: Table, kind: str) -> str:
+    def cell(at: int, text: str, tag: str) -> str:
+        marks = [mark for mark, holds in (("word", at in table.words), ("best", at == table.best)) if holds]
+        scope = ' scope="col"' if tag == "th" else ""
+        if tag == "td" and at == 0:
+            tag, scope = "th", ' scope="row"'
+        named = f' class="{" ".join(marks)}"' if marks else ""
+        return f"<{tag}{scope}{named}>{escape(text).replace(chr(10), '<br>')}</{tag}>"
 
-    head = row(table.header, "th")
-    body = "".join(row(cells, "td", at in table.strong) for at, cells in enumerate(table.rows))
+    def lines() -> Iterator[str]:
+        for at, row in enumerate(table.rows):
+            if at in table.groups:
+                span = f'<th scope="colgroup" colspan="{len(row)}">{escape(table.groups[at])}</th>'
+                yield f'<tr class="group">{span}</tr>'
+            mark = ' class="strong"' if at in table.strong else ""
+            yield f"<tr{mark}>{''.join(cell(column, text, 'td') for column, text in enumerate(row))}</tr>"
+
+    head = "".join(cell(column, text, "th") for column, text in enumerate(table.header))
     caption = f'<p class="caption">{escape(table.caption)}</p>' if table.caption else ""
     mark = f' class="{kind}"' if kind else ""
-    return f'<div class="scroll"><table{mark}><thead>{head}</thead><tbody>{body}</tbody></table></div>{caption}'
+    return (
+        f'<div class="scroll"><table{mark}><thead><tr>{head}</tr></thead><tbody>{"".join(lines())}</tbody></table></div>'
+        f"{caption}"
+    )

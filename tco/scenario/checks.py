@@ -159,11 +159,10 @@ def _precisions(entry: ApplicationEntry, llm: LLM | None) -> Iterator[Mistake]:
 def _candidate(parts: Parts, at: tuple[str, str], one: Candidate) -> Iterator[Mistake]:
     names = tuple(dict.fromkeys(parts.application_names))
     for name in one.tokens_per_s:
-        if name not in names:
-            there = ", ".join(names) or "none"
+        if names and name not in names and all(names):  # one without a name may be the one that is meant
             yield (
                 (*at, "tokens_per_s", name),
-                f"there is no application of this name{did_you_mean(name, names)}; there are {there}",
+                f"there is no application of this name{did_you_mean(name, names)}; there are {', '.join(names)}",
             )
     if one.tokens_per_s_error is not None and not one.tokens_per_s:
         yield (*at, "tokens_per_s_error"), "is the error of a measured tokens_per_s, and none is given"

@@ -65,13 +65,17 @@ class Parts:
     applications : tuple of ApplicationEntry or None
         In order.
     application_names : tuple of str
-        Of all, read or not.
+        Of all, read or not; empty where there is none.
     candidates : mapping of str to Candidate or None
         By name.
     servers : mapping of str to Server
         Those that the file prices or describes.
     unread_servers : tuple of str
         Names of those that could not be read.
+    unread_terms : tuple of str
+        Candidates whose purchase or rental could not be read.
+    unread_inputs : frozenset of str
+        Inputs of the account, of all candidates, that could not be read.
     facility, service : Facility, Service
         The public defaults where they could not be read.
     ranges : mapping of str to Range or None
@@ -90,6 +94,8 @@ class Parts:
     candidates: Mapping[str, Candidate | None]
     servers: Mapping[str, Server]
     unread_servers: tuple[str, ...]
+    unread_terms: tuple[str, ...]
+    unread_inputs: frozenset[str]
     facility: Facility
     service: Service
     ranges: Mapping[str, Range | None]
@@ -100,7 +106,8 @@ class Parts:
     def traffic_per_s(self) -> float | None:
         """Tokens per second of all applications; ``None`` where one could not be read."""
         known = [one.tokens_per_s for one in self.applications if one is not None]
-        return sum(known) if known and len(known) == len(self.applications) else None
+        read = len(known) == len(self.applications) and "traffic_per_s" not in self.unread_inputs
+        return sum(known) if known and read else None
 
     def machine(self, candidate: Candidate) -> tuple[Server, Accelerator]:
         """Server that a candidate names, and what it holds.
@@ -144,27 +151,22 @@ def parts_of(scenario: Any) -> Parts:
     scenario : Scenario
         The scenario.
     """
+    same = ("date", "price_year", "applications", "candidates", "servers", "facility", "service", "ranges", "fleet")
     return Parts(
-        scenario.date,
-        scenario.price_year,
-        scenario.decision.reference,
-        scenario.applications,
-        tuple(one.name for one in scenario.applications),
-        scenario.candidates,
-        scenario.servers,
-        (),
-        scenario.facility,
-        scenario.service,
-        scenario.ranges,
-        scenario.correlations,
-        scenario.fleet,
+        **{name: getattr(scenario, name) for name in same},
+        correlations=scenario.correlations,
+        reference=scenario.decision.reference,
+        application_names=tuple(one.name for one in scenario.applications),
+        unread_servers=(),
+        unread_terms=(),
+        unread_inputs=frozenset(),
     )
 
 
 def _account_for(parts: Parts, name: str) -> tuple[Side | None, list[Mistake]]:
     """Return a candidate as far as it can be accounted for, and what is missing."""
     candidate, at = parts.candidates[name], ("candidates", name)
-    if candidate is None:
+    if candidate is None or name in parts.unread_terms:
         return None, []
     try:
         server, accelerator = parts.machine(candidate)
@@ -203,6 +205,8 @@ def _account_for(parts: Parts, name: str) -> tuple[Side | None, list[Mistake]]:
                 parts.facility.servers_per_rack(server, power_w)
         except ValueError as error:
             mistakes.append(_of_the_facility(error, server.key))
+        except OverflowError:
+            mistakes.append((("servers", server.key), "has a height or a weight beyond all measure"))
     if mistakes:
         return None, mistakes
     try:

@@ -99,6 +99,8 @@ def _no_input(parts: Parts, name: str) -> str:
             return f"is no input of an account, which has it as {_CALLED[inner]}"
         return f"is no input that may be off{did_you_mean(inner, INPUTS)}; there are {', '.join(INPUTS)}"
     held = _held(parts, name)
+    if inner in parts.unread_inputs:
+        return ""
     if not held and _all_known(parts, prefix):
         return f"is not in the account of {prefix or 'any candidate'}: give it a value first, where it is due"
     if inner == "pue" and parts.facility.pue_by_load is not None:
@@ -118,7 +120,8 @@ def _ends(parts: Parts, name: str, given: Range) -> Iterator[Mistake]:
     """Yield what is wrong with the ends of a range."""
     _, inner = _split(parts, name)
     values = [] if inner == "tokens_per_s" else list(_held(parts, name).values())
-    value = None if not values or (inner == "traffic_per_s" and parts.traffic_per_s is None) else float(values[0])
+    unread = inner in parts.unread_inputs or (inner == "traffic_per_s" and parts.traffic_per_s is None)
+    value = None if not values or unread else float(values[0])
     if given.relative and given.low > 10:
         yield (), "with relative = true, low and high are multiples of the scenario's own value, such as 0.9 and 1.2"
         return

@@ -9,9 +9,11 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
+import hardware_specs as hs
+from hardware_specs import Server
 from tco._file import Findings, parse
 from tco._lines import Where
-from tco.costs import servers_of
+from tco.costs import is_server, servers_of
 from tco.facility import Facility
 from tco.planning import Service
 from tco.scenario.checks import check
@@ -41,9 +43,26 @@ _PATTERNS = {
 }
 _CURRENCIES = ("eur", "gbp", "chf", "jpy", "cny", "rmb", "inr", "krw", "cad", "aud", "sek", "nok", "dkk")
 _STAND_INS: dict[type[BaseModel], dict[str, Any]] = {
-    ApplicationEntry: {"name": "unread", "llm": "unread", "tokens_per_s": 1.0},
+    ApplicationEntry: {
+        "name": "unread",
+        "llm": "unread",
+        "tokens_per_s": 1.0,
+        "prompt_tokens": 1,
+        "output_tokens": 1,
+        "context_tokens": 1,
+    },
     Candidate: {"server": "unread"},
 }
+"""What stands for a key that could not be read, where a table needs it for the others to be checked."""
+
+_FOLLOWING = {"tokens_per_s": ("tokens_per_s_error",)}
+"""Keys from which nothing can be concluded without another."""
+
+_INPUTS_OF: dict[type[BaseModel], dict[str, str]] = {
+    ApplicationEntry: {"tokens_per_s": "traffic_per_s"},
+    **{model: {name: name for name in model.model_fields} for model in (Facility, Service)},
+}
+"""Inputs of an account that keys are, so that nothing is concluded of those that could not be read."""
 
 
 class ScenarioError(ValueError):
@@ -100,9 +119,20 @@ def _read(path: Path) -> Scenario | list[str]:
     servers = servers_of(data, found)
     if "servers" in data:
         data["servers"] = servers
+    # A table that holds tables would be called too short where they cannot be read, and say nothing of them.
+    if isinstance(entries := data.get("applications"), list):
+        data["applications"] = [
+            found.build(("applications", i), one, ApplicationEntry.model_validate) or _some(ApplicationEntry, {})[0]
+            for i, one in enumerate(entries)
+        ]
+    if isinstance(entries := data.get("candidates"), dict):
+        data["candidates"] = {
+            name: found.build(("candidates", name), one, Candidate.model_validate) or _some(Candidate, {})[0]
+            for name, one in entries.items()
+        }
     scenario = found.build((), data, Scenario.model_validate)
     found.problems = [(where, _said(where, message)) for where, message in found.problems]
-    found.add_further(check(_parts(data, file.data)))
+    found.add_further(check(_parts({**_without_dates(file.data), "ranges": data.get("ranges")}, servers)))
     return found.lines() or scenario or []
 
 
@@ -121,7 +151,7 @@ def _quote_ranges(data: dict[str, Any], found: Findings) -> None:
         return
     data["ranges"] = dict(ranges)
     for name, inner in ranges.items():
-        if isinstance(inner, dict) and not inner.keys() & Range.model_fields.keys() and inner:
+        if isinstance(inner, dict) and inner and all(isinstance(field, dict) for field in inner.values()):
             for field in inner:
                 found.add(("ranges", name, field), f'write the name in quotes: [ranges."{name}.{field}"]')
             del data["ranges"][name]
@@ -145,47 +175,69 @@ def _said(where: Where, message: str) -> str:
 # --------------------------------------------------------------------------------------------- what could be read of it
 
 
-def _parts(data: Mapping[str, Any], given: Mapping[str, Any]) -> Parts:
+def _parts(data: Mapping[str, Any], servers: Mapping[str, Server]) -> Parts:
     """Return the tables as far as each can be read by itself."""
-    applications = data.get("applications")
-    entries = applications if isinstance(applications, list) else []
+    unread: set[str] = set()
+
+    def some(model: type[_Model], fields: Any) -> _Model | None:
+        table, wrong = _some(model, fields)
+        inputs = _INPUTS_OF.get(model, {})
+        unread.update(inputs[name] for name in wrong & inputs.keys())
+        return table
+
+    entries, correlations = _list(data.get("applications")), _list(data.get("correlations"))
     names = [one.get("name") if isinstance(one, dict) else None for one in entries]
+    candidates = {name: _some(Candidate, one) for name, one in _table(data.get("candidates")).items()}
+    decision, _ = _some(Decision, data.get("decision", {}))
     date, year = data.get("date"), data.get("price_year")
-    correlations = data.get("correlations")
-    servers: Mapping[str, Any] = data.get("servers", {})
-    asked = given.get("servers")
-    decision = _some(Decision, data.get("decision", {}))
+    no_servers, no_ranges = (not isinstance(data.get(name) or {}, dict) for name in ("servers", "ranges"))
     return Parts(
         date=date if isinstance(date, str) else None,
         price_year=year if type(year) is int else None,
         reference=None if decision is None else decision.reference,
-        applications=tuple(_some(ApplicationEntry, one) for one in entries),
+        applications=tuple(some(ApplicationEntry, one) for one in entries),
         application_names=tuple(name if isinstance(name, str) else "" for name in names),
-        candidates={name: _some(Candidate, one) for name, one in _table(data.get("candidates")).items()},
+        candidates={name: one for name, (one, _) in candidates.items()},
+        unread_terms=tuple(
+            name for name, (_, wrong) in candidates.items() if no_servers or wrong & {"purchase", "rental"}
+        ),
         servers=servers,
-        unread_servers=tuple(name for name in _table(asked) if name not in servers),
-        facility=_some(Facility, data.get("facility", {})) or Facility(),
-        service=_some(Service, data.get("service", {})) or Service(),
-        ranges={name: _some(Range, one) for name, one in _table(data.get("ranges")).items()},
-        correlations=tuple(_some(Correlation, one) for one in (correlations if isinstance(correlations, list) else [])),
-        fleet=None if "fleet" not in data else _some(FleetLimits, data["fleet"]),
+        unread_servers=tuple(name for name in _table(data.get("servers")) if not _is_read(name, servers)),
+        facility=some(Facility, data.get("facility", {})) or Facility(),
+        service=some(Service, data.get("service", {})) or Service(),
+        ranges={name: some(Range, one) for name, one in _table(data.get("ranges")).items()},
+        correlations=() if no_ranges else tuple(some(Correlation, one) for one in correlations),
+        fleet=some(FleetLimits, data.get("fleet")),
+        unread_inputs=frozenset(unread),
     )
+
+
+def _is_read(name: str, servers: Mapping[str, Server]) -> bool:
+    return name in servers or (is_server(name) and hs.get_server(name).key in servers)
 
 
 def _table(value: Any) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
-def _some(model: type[_Model], fields: Any) -> _Model | None:
-    """Return a table with whatever could be read of it; what is wrong with the rest has been told."""
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
+
+
+def _some(model: type[_Model], fields: Any) -> tuple[_Model | None, set[str]]:
+    """Return a table with whatever could be read of it, and the keys that could not: they have been told."""
     if not isinstance(fields, dict):
-        return None
+        return None, set()
     try:
-        return model.model_validate(fields)
+        return model.model_validate(fields), set()
     except ValidationError as error:
-        wrong = {line["loc"][0] for line in error.errors(include_url=False, include_input=False) if line["loc"]}
-    kept = {name: value for name, value in fields.items() if name not in wrong}
+        wrong = {str(line["loc"][0]) for line in error.errors(include_url=False, include_input=False) if line["loc"]}
+    if model in (Range, Correlation):  # whose keys mean something together only
+        return None, wrong
+    dropped = {name for key in wrong for name in (key, *_FOLLOWING.get(key, ()))}
+    kept = {name: value for name, value in fields.items() if name not in dropped}
+    stand_ins = {name: value for name, value in _STAND_INS.get(model, {}).items() if name in wrong}
     try:
-        return model.model_validate(_STAND_INS.get(model, {}) | kept)
+        return model.model_validate(stand_ins | kept), wrong
     except ValidationError:
-        return None
+        return None, wrong

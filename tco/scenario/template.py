@@ -187,7 +187,7 @@ def scenario_template() -> str:
         _said("A server that the catalogue does not have; a candidate names it by its key, here my-server.")
         + "\n#[servers.my-server]",
         *_keys(Server, names=OF_ONES_OWN),
-        _at_rest({"price_usd": 120_000, "power_w": 5_000}),
+        _said("And its price and power, as above.") + "\n" + _at_rest({"price_usd": 120_000, "power_w": 5_000}),
         _bar("Facility: where the servers stand; rented ones stand elsewhere"),
         "[facility]",
         *_keys(Facility),
