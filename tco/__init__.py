@@ -40,28 +40,16 @@ if TYPE_CHECKING:
         ownership,
         plot,
         power_cap,
+        recommendation,
+        references,
         risk,
+        scenario,
+        uncertainty,
     )
     from tco.costs import Costs, CostsError, read_costs
     from tco.planning import Plan, PlanComparison, Service, Traffic, plan
-
-# Rooms that most imports never enter load when they are asked for.
-_ROOMS = (
-    "allocation",
-    "break_even",
-    "capacity",
-    "environment",
-    "fleet",
-    "mix",
-    "ownership",
-    "plot",
-    "power_cap",
-    "risk",
-)
-_HOME = {
-    "tco.costs": ("Costs", "CostsError", "read_costs"),
-    "tco.planning": ("Plan", "PlanComparison", "Service", "Traffic", "plan"),
-}
+    from tco.recommendation import Recommendation, decide
+    from tco.scenario import Scenario, ScenarioError, read_scenario
 
 __all__ = [
     "Account",
@@ -74,7 +62,10 @@ __all__ = [
     "Plan",
     "PlanComparison",
     "Purchase",
+    "Recommendation",
     "Rental",
+    "Scenario",
+    "ScenarioError",
     "Service",
     "Surface",
     "Traffic",
@@ -86,6 +77,7 @@ __all__ = [
     "break_even_throughput",
     "capacity",
     "compare",
+    "decide",
     "elasticities",
     "environment",
     "finance",
@@ -99,17 +91,60 @@ __all__ = [
     "power_cap",
     "ratio",
     "read_costs",
+    "read_scenario",
+    "recommendation",
+    "references",
     "risk",
+    "scenario",
     "server_share",
     "surface",
     "tco_ratio",
+    "uncertainty",
 ]
+
+# What most imports never use loads when it is asked for.
+_HOME = {
+    "Costs": "costs",
+    "CostsError": "costs",
+    "Plan": "planning",
+    "PlanComparison": "planning",
+    "Recommendation": "recommendation",
+    "Scenario": "scenario",
+    "ScenarioError": "scenario",
+    "Service": "planning",
+    "Traffic": "planning",
+    "decide": "recommendation",
+    "plan": "planning",
+    "read_costs": "costs",
+    "read_scenario": "scenario",
+}
+_ROOMS = (
+    "allocation",
+    "break_even",
+    "capacity",
+    "environment",
+    "fleet",
+    "mix",
+    "ownership",
+    "plot",
+    "power_cap",
+    "recommendation",
+    "references",
+    "risk",
+    "scenario",
+    "uncertainty",
+)
 
 
 def __getattr__(name: str) -> Any:
     if name in _ROOMS:
         return import_module(f"tco.{name}")
-    for module, names in _HOME.items():
-        if name in names:
-            return getattr(import_module(module), name)
-    raise AttributeError(f"module 'tco' has no attribute {name!r}")
+    if name not in _HOME:
+        raise AttributeError(f"module 'tco' has no attribute {name!r}")
+    value = getattr(import_module(f"tco.{_HOME[name]}"), name)
+    globals()[name] = value  # found at once from now on
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -9,10 +9,12 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from tco.recommendation import decide, mixed_fleet
 from tco.recommendation.calibrations import choose_all
-from tco.recommendation.page import Particulars, as_data, page, summary
+from tco.recommendation.data import as_data
+from tco.recommendation.decide import decide
+from tco.recommendation.page import page, summary
 from tco.recommendation.render import html, markdown
+from tco.recommendation.study import Particulars, Study
 
 
 def add(commands: Any, help_format: type[argparse.HelpFormatter], version: str) -> None:
@@ -63,27 +65,29 @@ def _run(options: argparse.Namespace) -> str:
 
     chosen = choose_all(scenario)
     found = decide(scenario, chosen.calibrations, progress=progress)
-    mixed = mixed_fleet(found)
-    what = Particulars(
-        reveal=options.reveal,
-        version=options.version_of_library,
-        digest=hashlib.sha256(path.read_bytes()).hexdigest(),
-        note=chosen.note,
+    study = Study(
+        found,
+        Particulars(
+            reveal=options.reveal,
+            version=options.version_of_library,
+            digest=hashlib.sha256(path.read_bytes()).hexdigest(),
+            note=chosen.note,
+        ),
     )
     if options.json:
-        return json.dumps(as_data(found, mixed, what), indent=2)
-    document = page(found, mixed, what)
+        return json.dumps(as_data(study), indent=2)
+    document = page(study)
     folder = Path(options.out)
     folder.mkdir(parents=True, exist_ok=True)
     pictures: dict[str, bytes] = {}
     if not options.no_figures:
         from tco.recommendation.figures import draw
 
-        pictures = draw(found, mixed, what, tuple(figure.name for figure in document.figures))
+        pictures = draw(study, tuple(figure.name for figure in document.figures))
     files = {}
     for name, picture in pictures.items():
         files[name] = f"recommendation-{name}.png"
         (folder / files[name]).write_bytes(picture)
     (folder / "recommendation.md").write_text(markdown(document, files), encoding="utf-8")
     (folder / "recommendation.html").write_text(html(document, pictures), encoding="utf-8")
-    return f"{summary(found, document)}\n\nTo sign: {folder / 'recommendation.html'} (and recommendation.md)"
+    return f"{summary(study, document)}\n\nTo sign: {folder / 'recommendation.html'} (and recommendation.md)"

@@ -2,7 +2,24 @@
 
 from __future__ import annotations
 
+from tco.recommendation.calibrations import choose_all
 from tco.recommendation.decide import Mixture, Recommendation, Standing, decide
 from tco.recommendation.mixed import Mixed, mixed_fleet
+from tco.recommendation.page import page
+from tco.recommendation.render import html, markdown
+from tco.recommendation.study import Particulars, Study
 
-__all__ = ["Mixed", "Mixture", "Recommendation", "Standing", "decide", "mixed_fleet"]
+__all__ = [
+    "Mixed",
+    "Mixture",
+    "Particulars",
+    "Recommendation",
+    "Standing",
+    "Study",
+    "choose_all",
+    "decide",
+    "html",
+    "markdown",
+    "mixed_fleet",
+    "page",
+]

@@ -4,30 +4,29 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from tco import plot
 from tco.recommendation.decide import Recommendation
-from tco.recommendation.mixed import Mixed
-from tco.recommendation.page import Particulars, shows_dollars
+from tco.recommendation.robustness import hidden, map_axes
+from tco.recommendation.study import Study
+from tco.recommendation.tables import surface_places
+from tco.recommendation.words import named, split, value
 from tco.surface import surface
 
 _DPI = 160
 
 
-def draw(found: Recommendation, mixed: Mixed, what: Particulars, names: tuple[str, ...]) -> dict[str, bytes]:
+def draw(study: Study, names: tuple[str, ...]) -> dict[str, bytes]:
     """Draw the pictures that a page asks for.
 
     Parameters
     ----------
-    found : Recommendation
-        What the scenario comes to.
-    mixed : Mixed
-        The cheapest fleet of several machines.
-    what : Particulars
-        Whether to reveal dollars.
+    study : Study
+        What to draw.
     names : tuple of str
         Of the figures.
 
@@ -38,17 +37,18 @@ def draw(found: Recommendation, mixed: Mixed, what: Particulars, names: tuple[st
     """
     import matplotlib.pyplot as plt
 
-    makers: dict[str, Callable[[], Any]] = {
-        "costs": lambda: _costs(found, what),
-        "surface": lambda: _surface(found),
-        "distribution": lambda: _distribution(found),
-        "tornado": lambda: _tornado(found, what),
-        "cheapest": lambda: _cheapest(found),
-        "fleet": lambda: _fleet(found, mixed),
+    makers: dict[str, Callable[[Study], Any]] = {
+        "costs": _costs,
+        "surface": _surface,
+        "distribution": _distribution,
+        "tornado": _tornado,
+        "cheapest": _cheapest,
+        "fleet": _fleet,
+        "cap": _cap,
     }
     drawn = {}
     for name in names:
-        ax = makers[name]()
+        ax = makers[name](study)
         if ax is None:
             continue
         held = io.BytesIO()
@@ -59,91 +59,120 @@ def draw(found: Recommendation, mixed: Mixed, what: Particulars, names: tuple[st
     return drawn
 
 
-def _costs(found: Recommendation, what: Particulars) -> Any:
+def _costs(study: Study) -> Any:
+    found = study.found
     order = [name for name in found.order if name != found.reference] + [found.reference]
-    return plot.breakdown(
-        {name: found.standings[name].plan.breakdown for name in order}, reveal=shows_dollars(found, what)
-    )
+    return plot.breakdown({name: found.standings[name].plan.breakdown for name in order}, reveal=study.shows_dollars)
 
 
-def _surface(found: Recommendation) -> Any:
-    if found.runner_up is None:
+def _surface(study: Study) -> Any:
+    found = study.found
+    places, c = surface_places(found), found.against_runner_up
+    if places is None or c is None or c.r_ic is None or found.runner_up is None:
         return None
-    a, b = found.best, found.runner_up
-    points = found.mix.points(a, b)
-    c = found.compare(a, b)
-    costs, rates = ([point[at] for point in points.values()] for at in (0, 1))
-    drawn = surface(
-        r_th=_around(rates),
-        r_sc=_around(costs),
-        r_ic=1.0 if c.r_ic is None else c.r_ic,
-        server_share=c.server_share,
-    )
-    kinds = {name: found.standings[name].plan.deployment.throughput.kind for name in (a, b)}
-    assumed = "ideal roofline" in kinds.values()
-    shown = {name: place for name, place in points.items() if name != "mix"} if len(points) > 2 else points
-    return plot.heatmap(
+    costs, rates = ([place[at] for place in places.values()] for at in (0, 1))
+    drawn = surface(r_th=_around(rates), r_sc=_around(costs), r_ic=c.r_ic, server_share=c.server_share)
+    kinds = {name: found.standings[name].plan.deployment.throughput.kinds for name in (found.best, found.runner_up)}
+    ideal = {entry for of in kinds.values() for entry, kind in of.items() if kind == "ideal roofline"}
+    sure = [name for name in places if name not in ideal and not (name == "mix" and ideal)]
+    ax = plot.heatmap(
         drawn,
-        points=shown,
-        measured=() if assumed else tuple(shown),
-        mix=points["mix"] if len(points) > 2 else None,
-        labels=(a, b),
+        points={name: place for name, place in places.items() if name != "mix"},
+        measured=sure,
+        mix=places.get("mix"),
+        labels=(found.best, found.runner_up),
         annotate=False,
     )
+    # A calibrated throughput is neither assumed nor measured, and so the marks are named by what they tell apart.
+    for text in ax.texts:
+        if text.get_gid() == "small print":
+            said = text.get_text()
+            text.set_text(said.replace("○ assumed", "○ upper bound").replace("● measured", "● measured or calibrated"))
+    return ax
 
 
 def _around(values: list[float]) -> Any:
-    low, high = min(*values, 1.0) / 1.6, max(*values, 1.0) * 1.6
-    return np.geomspace(low, high, 61)
+    """An axis with room to the right, where the break-even line carries its name."""
+    return np.geomspace(min(*values, 1.0) / 1.6, max(*values, 1.0) * 2.2, 241)
 
 
-def _distribution(found: Recommendation) -> Any:
+def _distribution(study: Study) -> Any:
+    found = study.found
     if found.runner_up is None or not found.inputs:
         return None
     draws = found.ratio_draws(found.best, found.runner_up)
     if np.ptp(draws) == 0:
         return None
-    level = found.scenario.decision.level
-    return plot.distribution(draws, level=level, names=(found.best, found.runner_up))
+    return plot.distribution(draws, level=found.scenario.decision.level, names=(found.best, found.runner_up))
 
 
-def _tornado(found: Recommendation, what: Particulars) -> Any:
+def _tornado(study: Study) -> Any:
+    found = study.found
     bars = found.tornado()
     if bars is None or found.runner_up is None:
         return None
-    rows = [
-        (bar.name, bar.at_low, bar.at_high, *(None if end is None else f"{end:,.4g}" for end in (bar.low, bar.high)))
-        for bar in bars.shown(what.reveal)
-    ]
+    rows = []
+    for bar in bars.shown(study.what.reveal):
+        ends = (None, None) if hidden(study, bar.name) else (bar.low, bar.high)
+        texts = (None if end is None else value(bar.name, end) for end in ends)
+        rows.append((named(bar.name), bar.at_low, bar.at_high, *texts))
     return plot.tornado(rows, base=bars.base, names=(found.best, found.runner_up))
 
 
-def _cheapest(found: Recommendation) -> Any:
-    tariffs = [one.plan.inputs.get("usd_per_kwh") for one in found.standings.values()]
-    if len(found.standings) < 2 or None in tariffs:
+def _cheapest(study: Study) -> Any:
+    found = study.found
+    axes = map_axes(found)
+    if axes is None:
         return None
-    factors = np.geomspace(0.25, 4, 41)
-    price, traffic = np.meshgrid(factors, factors)
+    x, y = (_multiples(found, name) for name in axes)
+    grid = dict(zip(axes, np.meshgrid(x, y), strict=True))
     costs = {}
     for name, one in found.standings.items():
-        inputs = one.plan.inputs
-        account = one.plan.evaluate(
-            usd_per_kwh=inputs["usd_per_kwh"] * price, traffic_per_s=inputs["traffic_per_s"] * traffic
-        )
-        costs[name] = account.usd_per_million_tokens
-    return plot.cheapest(
-        factors,
-        factors,
-        costs,
-        xlabel="electricity tariff, over the scenario's",
-        ylabel="traffic, over the scenario's",
-        points={"planned": (1.0, 1.0)},
+        fractional = replace(one.plan, whole=False)
+        moved = {key: factor * _now(found, key) for key, factor in grid.items()}
+        account = fractional.evaluate(**found.changes(name, moved))
+        costs[name] = np.broadcast_to(account.usd_per_million_tokens, grid[axes[0]].shape)
+    labels = [f"{named(name)}, over what it is taken for" for name in axes]
+    return plot.cheapest(x, y, costs, xlabel=labels[0], ylabel=labels[1], points={"planned": (1.0, 1.0)})
+
+
+def _now(found: Recommendation, name: str) -> float:
+    """What an input is in the plans."""
+    owner, inner = split(name)
+    plans = (
+        [found.standings[owner].plan] if owner in found.standings else [one.plan for one in found.standings.values()]
     )
+    return next(float(plan.inputs[inner]) for plan in plans if plan.inputs.get(inner) is not None)
 
 
-def _fleet(found: Recommendation, mixed: Mixed) -> Any:
+def _multiples(found: Recommendation, name: str) -> Any:
+    """Multiples of an input, half as far again as it may be off."""
+    bounds = found.inputs[name].interval(0.98)
+    now = _now(found, name)
+    low, high = (abs(np.log(max(end / now, 1e-3))) for end in (bounds.low, bounds.high))
+    reach = min(max(1.5 * max(low, high), np.log(1.2)), np.log(8.0))
+    return np.exp(np.linspace(-reach, reach, 61))
+
+
+def _fleet(study: Study) -> Any:
+    found, mixed = study.found, study.mixed
     if mixed.fleet is None:
         return None
-    fleets: dict[str, dict[str, float]] = {name: {name: found.standings[name].plan.servers} for name in found.order}
-    fleets["cheapest mix"] = {name: float(mixed.fleet.servers[name]) for name in mixed.machines}
+    fleets = {"cheapest mix": {name: float(mixed.fleet.servers[name]) for name in mixed.machines}}
+    fleets |= {name: {name: found.standings[name].plan.servers} for name in found.order}
     return plot.fleet(fleets)
+
+
+def _cap(study: Study) -> Any:
+    choice = next((cap.choice for cap in study.caps if cap.name == study.found.best), None)
+    if choice is None:
+        return None
+    caps = choice.sweep()
+    return plot.power_cap(
+        power_w=caps.cap_w,
+        relative_cost=caps.cost_ratio,
+        relative_throughput=caps.throughput_ratio,
+        servers_per_rack=caps.servers_per_rack,
+        optimum_w=choice.cap_w,
+        title=f"What a cap on each device does to the cost of a token on {study.found.best}",
+    )

@@ -1,0 +1,171 @@
+"""What a recommendation rests on: throughputs, every input with its source, and what is left out."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from tco.defaults import Assumption
+from tco.recommendation.document import Block, Bullets, Heading, Paragraph, Table
+from tco.recommendation.study import Study
+from tco.recommendation.words import INPUTS, SPACE, keyed, listed, percent, plain, split, value
+
+_OWN = ("tokens_per_s", "growth_per_year")
+"""Of traffic: said by application."""
+
+_KINDS = {
+    "server price": "price_usd",
+    "server power": "power_w",
+    "throughput": "tokens_per_s",
+    "rent": "rent_usd_per_h",
+}
+
+
+def throughputs(study: Study) -> list[Block]:
+    """Say where each throughput comes from, how far it may be off, and what to mind.
+
+    Parameters
+    ----------
+    study : Study
+        What to write down.
+    """
+    items: list[str] = []
+    minds: dict[str, list[str]] = {}
+    for name, one in study.found.standings.items():
+        throughput = one.plan.deployment.throughput
+        kinds = list(dict.fromkeys(throughput.kinds.values()))
+        said = f"{name}: {listed(kinds)}"
+        if one.calibration is not None and one.served:
+            error = one.calibration.losses_on(next(iter(one.served.values())).devices).error.leave_one_model_out
+            off = f"; off by {percent(error)} on models that were held out" if error is not None else ""
+            said += f", {one.calibration.provenance}{off}"
+        elif "ideal roofline" in kinds:
+            said += f", an upper bound that no software reaches{f' ({study.what.note})' if study.what.note else ''}"
+        elif throughput.spread is None:
+            said += ", given without an error and so taken as certain"
+        items.append(f"{said}.")
+        for served in one.served.values():
+            for warning in served.warnings:
+                minds.setdefault(warning, [])
+                minds[warning] += [name] if name not in minds[warning] else []
+    blocks: list[Block] = [Heading("What it rests on"), Heading("Throughputs", 3), Bullets(tuple(items))]
+    if minds:
+        blocks += [
+            Paragraph("To mind, as the model says:"),
+            Bullets(tuple(f"{_bare(warning).rstrip('.')} ({listed(names)})." for warning, names in minds.items())),
+        ]
+    return blocks
+
+
+def _bare(warning: str) -> str:
+    return warning[:1].upper() + warning[1:]
+
+
+def inputs(study: Study) -> list[Block]:
+    """List every input with its value, origin and source.
+
+    Parameters
+    ----------
+    study : Study
+        What to write down.
+    """
+    found = study.found
+    seen: dict[tuple[str, str, str], tuple[str, ...]] = {}
+    groups: dict[str, list[tuple[str, ...]]] = {"Traffic": [], "Servers": [], "Service and site": [], "Ranges": []}
+    for entry in found.scenario.applications:
+        shown = f"{plain(entry.tokens_per_s)} tokens/s" if study.what.reveal else "(private)"
+        groups["Traffic"].append((f"traffic of {entry.name}", shown, "yours", "given"))
+        if entry.growth_per_year:
+            shown = value("growth_per_year", entry.growth_per_year) if study.what.reveal else "(private)"
+            groups["Traffic"].append((f"growth of {entry.name}", shown, "yours", "given"))
+    for name, one in found.standings.items():
+        for item in one.plan.assumptions:
+            if item.name in _OWN:
+                continue
+            group = "Servers" if " of " in item.name else "Service and site"
+            row = (_input(item), _value(study, name, item), item.origin, item.source)
+            if seen.setdefault((group, item.name, item.source), row) is row:
+                groups[group].append(row)
+    for name, given in found.scenario.ranges.items():
+        groups["Ranges"].append((keyed(name), _range(study, name), "yours", f"given, {given.kind}"))
+    rows, starts = _flattened(groups)
+    return [
+        Heading("Inputs and sources", 3),
+        Paragraph(
+            "Published by who is named, derived by a rule, a dated default, modelled, measured, or yours. Where a range "
+            "stands beside a default, that is how far it was taken to be off."
+        ),
+        Table(
+            ("input", "value", "origin", "source"),
+            rows,
+            words=(0, 2, 3),
+            groups=starts,
+            small=True,
+        ),
+    ]
+
+
+def _flattened(groups: dict[str, list[tuple[str, ...]]]) -> tuple[tuple[tuple[str, ...], ...], dict[int, str]]:
+    rows: list[tuple[str, ...]] = []
+    starts: dict[int, str] = {}
+    for group, held in groups.items():
+        if held:
+            starts[len(rows)] = group
+            rows += held
+    return tuple(rows), starts
+
+
+def _input(item: Assumption) -> str:
+    if item.name in INPUTS:
+        return keyed(item.name)
+    kind, of, server = item.name.partition(" of ")
+    return f"{INPUTS[kind][0]} ({kind} of {server})" if of and kind in INPUTS else item.name
+
+
+def _value(study: Study, name: str, item: Assumption) -> str:
+    kind = item.name.partition(" of ")[0]
+    private = item.private or (kind == "throughput" and not study.shows_rate(name))
+    if private and not study.what.reveal:
+        return "(private)"
+    key = _KINDS.get(kind, kind)
+    return value(key, item.value) if key in INPUTS else item.shown(reveal=True)
+
+
+def _range(study: Study, name: str) -> str:
+    given = study.found.scenario.ranges[name]
+    if not study.what.reveal:
+        return "(private)"
+    if given.relative:
+        return f"{plain(given.low)}× to {plain(given.high)}×"
+    return f"{value(name, given.low)} to {value(name, given.high)}"
+
+
+def left_out(study: Study) -> list[Block]:
+    """List what is in no account because nobody gave it, and what the model does not know.
+
+    Parameters
+    ----------
+    study : Study
+        What to write down.
+    """
+    found = study.found
+    out: dict[str, list[str]] = {}
+    for name, one in found.standings.items():
+        for words in one.plan.left_out:
+            out.setdefault(words, []).append(name)
+    everywhere = [words for words, names in out.items() if len(names) == len(found.standings)]
+    somewhere = [f"{words} (of {listed(names)})" for words, names in out.items() if words not in everywhere]
+    return [
+        Heading("What is not in it"),
+        Paragraph(
+            "Nobody gave these, and unknown is not zero: whoever signs decides without them."
+            if out
+            else "Every term of the cost model is in the account."
+        ),
+        *([Bullets((f"{', '.join([*everywhere, *somewhere])}.".capitalize(),))] if out else []),
+        Paragraph(
+            "A throughput is that of one server at the largest batch within the limits: queues, failures of whole sites and "
+            "software that changes are not modelled. Costs are yearly payments at one cost of capital, before tax. The "
+            "errors of one machine's applications are taken to go together."
+        ),
+    ]

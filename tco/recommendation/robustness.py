@@ -1,0 +1,269 @@
+"""Why the cheapest is cheapest, what would change it, and how sure it is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from tco.accounts import INFRASTRUCTURE_PARTS
+from tco.recommendation.decide import Recommendation
+from tco.recommendation.document import Block, Bullets, Figure, Heading, Paragraph, Table
+from tco.recommendation.levels import Level
+from tco.recommendation.study import Study
+from tco.recommendation.words import SPACE, chance, keyed, less, listed, named, percent, plain, split, times, value
+
+_NEGLIGIBLE = 1e-4
+"""Of the yearly cost: what is worth less is worth nothing."""
+
+_LEAST, _MOST = 0.1, 10.0
+"""Multiples of an input beyond which it turns nothing that anyone would call likely."""
+
+
+def why(study: Study) -> list[Block]:
+    """Say why the cheapest is so, in Kim's ratios.
+
+    Parameters
+    ----------
+    study : Study
+        What to write down.
+    """
+    c, a, b = study.found.against_runner_up, study.found.best, study.found.runner_up
+    if c is None or b is None:
+        return []
+    parts = [part for part in INFRASTRUCTURE_PARTS if part in {**c.a.breakdown, **c.b.breakdown}]
+    rows = (
+        ("R_Th", f"{c.r_th:.3f}", f"throughput: one server of {a} does the work of so many of {b} (Eq. 1)"),
+        ("R_SC", f"{c.r_sc:.3f}", f"what a server of {a} and all that comes with it costs a year, over {b} (Eq. 2)"),
+        (
+            "R_IC",
+            f"in the rent of {b}" if c.r_ic is None else f"{c.r_ic:.3f}",
+            f"its infrastructure, over that of {b}: {', '.join(parts) or 'in both rents'} (Eq. 3)",
+        ),
+        ("w", f"{c.server_share:.3f}", f"the server's share of the cost of {b}"),
+        ("TCO", f"{c.ratio:.3f}", "(w·R_SC + (1 − w)·R_IC)/R_Th (Eq. 4): the same as the ratio of the two totals"),
+    )
+    speed = "faster" if c.r_th > 1 else "slower"
+    dear = "dearer" if c.r_sc > 1 else "cheaper"
+    return [
+        Heading(f"Why {a}"),
+        Paragraph(
+            f"A server of {a} is {_factor(c.r_th)} {speed} and {_factor(c.r_sc)} {dear} than one of {b}. In the terms of "
+            "Kim et al. (arXiv:2502.01070), recovered from the two accounts:"
+        ),
+        Table(("", "value", "what it is"), rows, words=(0, 2), strong=(4,)),
+    ]
+
+
+def _factor(ratio: float) -> str:
+    return percent(abs(ratio - 1)) if 0.5 < ratio < 2 else f"{plain(max(ratio, 1 / ratio), 2)} times"
+
+
+def changes(study: Study) -> list[Block]:
+    """Say what would change the answer, each alone.
+
+    Parameters
+    ----------
+    study : Study
+        What to write down.
+    """
+    found = study.found
+    if found.runner_up is None:
+        return []
+    items = [said for level in study.levels if (said := _turn(study, level))]
+    years = found.scenario.decision.years
+    if any(entry.growth_per_year for entry in found.scenario.applications):
+        year = study.flips_in_year
+        items.append(
+            f"As the traffic grows, {found.best} stays cheaper in each of the {years} years."
+            if year is None
+            else f"As the traffic grows, {found.runner_up} is cheaper in year {year}."
+        )
+    return [
+        Heading("What would change it"),
+        Paragraph(f"Each alone, all else as it is: where {found.best} and {found.runner_up} cost the same."),
+        Bullets(tuple(items)),
+    ]
+
+
+def _turn(study: Study, level: Level) -> str:
+    found = study.found
+    owner, inner = split(level.name)
+    a, b = found.best, found.runner_up
+    shown = ""
+    if level.at is not None and (study.what.reveal or (study.shows_dollars and inner != "tokens_per_s")):
+        shown = f", {value(level.name, level.at)}"
+    if inner == "tokens_per_s":
+        if found.twins.get(a, a) == found.twins.get(b or "", b):
+            return ""  # one machine on two terms: its throughput says nothing between them
+        assert level.factor is not None  # noqa: S101 - a cost goes as the inverse of a throughput
+        return f"Throughput: where {a} reaches only {percent(level.factor, 3)} of what it is taken for."
+    if inner in ("price_usd", "rent_usd_per_h"):
+        noun = "Price" if inner == "price_usd" else "Rent"
+        if level.factor is None:
+            return f"{noun} of {owner}: nowhere, not even as a gift."
+        if owner == a:
+            return f"{noun} of {a}: where it is {percent(level.factor - 1, 3)} higher{shown}."
+        return f"{noun} of {b}: at a discount of {percent(1 - level.factor, 3)}{shown}."
+    if inner == "usd_per_tonne_co2":
+        if level.at is None:
+            return "Carbon price: nowhere; it moves both too little, or further apart."
+        where = f"at {plain(level.at, 3)} USD/t" if study.shows_dollars else "at a high enough one"
+        return f"Carbon price of electricity: {where}."
+    if inner == "discount_rate":
+        if level.at is None:
+            return f"Cost of capital: nowhere from 0 to 30{SPACE}% a year."
+        return f"Cost of capital: at {percent(level.at)} a year."
+    if level.factor is None or not _LEAST <= level.factor <= _MOST:
+        return f"Electricity tariff: nowhere from a tenth to ten times of what it is."
+    return f"Electricity tariff: at {times(level.factor)} what it is{shown}."
+
+
+# ------------------------------------------------------------------------------------------------------ how sure it is
+
+
+def how_sure(study: Study) -> list[Block]:
+    """Say how sure the answer is, what moves it, and what is worth knowing first.
+
+    Parameters
+    ----------
+    study : Study
+        What to write down.
+    """
+    found = study.found
+    if found.runner_up is None:
+        return []
+    if not found.inputs:
+        return [Heading("How sure it is"), Paragraph("Nothing in the scenario says how far any number may be off.")]
+    count = max(len(values) for values in found.draws.values())
+    pairs = [
+        f"{named(one)} and {named(other)} ({correlation:+.2g})"
+        for (one, other), correlation in found.correlations.items()
+    ]
+    also = f" Drawn to move together: {'; '.join(pairs)}." if pairs else ""
+    a, b = found.best, found.runner_up
+    low, high, level = found.interval(a, b)
+    blocks: list[Block] = [
+        Heading("How sure it is"),
+        Paragraph(
+            f"Everything that sources, measurements or the scenario say may be off was drawn at once, {count:,} times "
+            f"(quasi-random, seed {found.scenario.decision.seed}); what the candidates share was drawn once for all.{also}"
+        ),
+        Figure(
+            "distribution",
+            f"Distribution of the TCO of {a} over {b}: below 1 in {chance(_below(found))} of the draws, and from "
+            f"{times(low)} to {times(high)} in {percent(level)}.",
+            f"TCO of {a} over {b} in all draws.",
+        ),
+        Paragraph(information(study)),
+    ]
+    bars = found.tornado()
+    if bars is None:
+        return blocks
+    rows = []
+    for bar in bars.shown(study.what.reveal):
+        private = bar.low is None or bar.high is None or hidden(study, bar.name)
+        span = "(private)" if private else f"{_ends(bar.name, bar.low or 0.0, bar.high or 0.0)}"
+        rows.append((keyed(bar.name), span, f"{bar.at_low:.3f}", f"{bar.at_high:.3f}"))
+    turning = [named(bar.name) for bar in bars.bars if (bar.at_low < 1) != (bar.at_high < 1)]
+    blocks += [
+        Figure(
+            "tornado",
+            f"Tornado of the TCO of {a} over {b}: "
+            + (f"{listed(turning)} alone would turn the answer." if turning else "no input alone turns the answer."),
+            "What moves the answer most: each input alone at either end of its range, the others at their middle. "
+            f"There the ratio is {bars.base:.3f}, as planned {found.compare(a, b).ratio:.3f}: a default need not be the "
+            "middle of its range.",
+        ),
+        Table(
+            ("input", f"{percent(bars.level)} between", "TCO at low", "at high"),
+            tuple(rows),
+            words=(0,),
+            caption="The same in figures.",
+        ),
+    ]
+    if map_axes(found) is not None:
+        blocks.append(Figure("cheapest", _map_alt(found), _map_caption(found)))
+    return blocks
+
+
+def _ends(name: str, low: float, high: float) -> str:
+    first, second = value(name, low), value(name, high)
+    unit = second[len(second.rstrip("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ/₂-³% " + SPACE)) :]
+    return f"{first.removesuffix(unit)} to {second}" if unit and first.endswith(unit) else f"{first} to {second}"
+
+
+def hidden(study: Study, name: str) -> bool:
+    """Whether the numbers of an input are the user's though its distribution does not say so: a measured throughput.
+
+    Parameters
+    ----------
+    study : Study
+        Whether to reveal.
+    name : str
+        Of the input.
+    """
+    owner, inner = split(name)
+    return inner == "tokens_per_s" and owner in study.found.standings and not study.shows_rate(owner)
+
+
+def _below(found: Recommendation) -> float:
+    draws = found.ratio_draws(found.best, found.runner_up or found.best)
+    return float((draws < 1).mean() + (draws == 1).mean() / 2)
+
+
+def information(study: Study) -> str:
+    """Say what knowing more before deciding would be worth.
+
+    Parameters
+    ----------
+    study : Study
+        With inputs that may be off.
+    """
+    found = study.found
+    if found.evpi < _NEGLIGIBLE:
+        return (
+            f"Knowing every uncertain number beforehand would save less than {percent(_NEGLIGIBLE)} of the cost: no "
+            "measurement is worth waiting for."
+        )
+    said = (
+        f"Knowing every uncertain number beforehand would save {percent(found.evpi)} of the yearly cost on average: all "
+        "measurements together are worth no more."
+    )
+    worth = [(name, each) for name, each in study.worth.items() if each >= _NEGLIGIBLE]
+    if not worth:
+        return f"{said} None of them is worth anything alone."
+    name, most = worth[0]
+    return f"{said} The number most worth knowing is the {named(name)}: worth {percent(min(most, found.evpi))} alone."
+
+
+def map_axes(found: Recommendation) -> tuple[str, str] | None:
+    """Inputs that move the answer most, one from each of two candidates or shared: the axes of a map.
+
+    Parameters
+    ----------
+    found : Recommendation
+        With its tornado.
+    """
+    bars = found.tornado()
+    if bars is None:
+        return None
+    moving = [bar.name for bar in bars.bars if bar.swing > 1e-6]
+    return (moving[0], moving[1]) if len(moving) > 1 else None
+
+
+def _axes(found: Recommendation) -> Iterator[str]:
+    for name in map_axes(found) or ():
+        yield named(name)
+
+
+def _map_alt(found: Recommendation) -> str:
+    return f"Map of the cheapest candidate over the {listed(list(_axes(found)))}: as planned it is {found.best}."
+
+
+def _map_caption(found: Recommendation) -> str:
+    c = found.against_runner_up
+    beside = "" if c is None else f" ({found.best} then costs {less(c.ratio)} {found.runner_up})"
+    return (
+        f"Which candidate is cheapest where the two inputs that move the answer most, the {listed(list(_axes(found)))}, are "
+        "other than taken; 1 is as planned. Drawn with fractions of servers, so that rounding does not blur it; whole "
+        f"servers decide above{beside}."
+    )

@@ -1,0 +1,321 @@
+"""The candidates beside each other, and the applications that they serve."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from roofline._arrays import Array
+from tco import allocation
+from tco.planning import Plan
+from tco.recommendation.decide import Recommendation, Standing
+from tco.recommendation.document import Block, Figure, Heading, Paragraph, Table
+from tco.recommendation.study import Study
+from tco.recommendation.words import chance, listed, percent, plain, times
+from tco.scenario.model import ApplicationEntry
+
+_COLUMNS = 5
+"""Candidates that one table holds, so that it fits a page."""
+
+_Cells = Callable[[str, Plan], str]
+
+
+def candidates(study: Study) -> list[Block]:
+    """Write down what each candidate comes to.
+
+    Parameters
+    ----------
+    study : Study
+        What to write down.
+    """
+    found = study.found
+    blocks: list[Block] = [Heading("Candidates")]
+    lines, groups = _lines(study), {}
+    at = 0
+    for group, rows in lines.items():
+        if group:
+            groups[at] = group
+        at += len(rows)
+    every = [row for rows in lines.values() for row in rows]
+    for names in _pages(found.order):
+        rows = tuple((words, *(cells(name, found.standings[name].plan) for name in names)) for words, cells in every)
+        best = 1 + names.index(found.best) if found.best in names else None
+        blocks.append(Table(("", *names), rows, best=best, groups=dict(groups), caption=_caption(study)))
+    blocks.append(Figure("costs", _costs_alt(found), _costs_caption(found)))
+    if found.unable:
+        blocks.append(Paragraph(unable(found)))
+    return blocks
+
+
+def unable(found: Recommendation) -> str:
+    """Say which candidates cannot serve, and why.
+
+    Parameters
+    ----------
+    found : Recommendation
+        With those.
+    """
+    return " ".join(f"{name} is out: {reason.rstrip('.')}." for name, reason in found.unable.items())
+
+
+def _pages(names: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
+    for start in range(0, len(names), _COLUMNS):
+        yield names[start : start + _COLUMNS]
+
+
+def _lines(study: Study) -> dict[str, list[tuple[str, _Cells]]]:
+    """Rows of the table by their group: words, and what they say of a candidate."""
+    found, reference = study.found, study.found.reference
+    level = percent(found.scenario.decision.level)
+
+    def within(name: str, _: Plan) -> str:
+        if name == reference:
+            return "-"
+        low, high, _level = found.interval(name, reference)
+        return f"{plain(low, 3)} to {plain(high, 3)}"
+
+    cost: list[tuple[str, _Cells]] = [
+        (f"TCO over {reference}", lambda name, _: f"{found.compare(name, reference).ratio:.3f}"),
+        (f"in {level} of cases", within),
+        ("probability of being cheapest", lambda name, _: chance(found.probabilities[name])),
+    ]
+    if study.shows_dollars:
+        cost += [
+            ("USD a year", lambda _, plan: f"{plan.usd_per_year:,.0f}"),
+            ("USD per 10⁶ tokens", lambda _, plan: plain(plan.usd_per_million_tokens)),
+            ("were every server always busy", lambda _, plan: plain(plan.busy_usd_per_million_tokens)),
+        ]
+        if _tokens(found)[0] and _tokens(found)[1]:
+            cost += [
+                ("USD per 10⁶ input tokens", lambda _, plan: plain(float(_prices(found, plan)[0]))),
+                ("USD per 10⁶ output tokens", lambda _, plan: plain(float(_prices(found, plan)[1]))),
+            ]
+        cost.append(("USD per accelerator and hour", lambda _, plan: plain(plan.usd_per_accelerator_hour, 3)))
+    if any(entry.growth_per_year for entry in found.scenario.applications):
+        years = found.scenario.decision.years
+        levelised = found.levelised_usd_per_million_tokens
+        if study.shows_dollars:
+            cost.append((f"USD per 10⁶ tokens over {years} years", lambda name, _: plain(levelised(name))))
+        else:
+            base = levelised(reference)
+            cost.append((f"cost of a token over {years} years", lambda name, _: times(levelised(name) / base)))
+
+    def racks(_: str, plan: Plan) -> str:
+        return "-" if plan.deployment.rented else f"{plan.racks:,.0f} of {plan.inputs['servers_per_rack']:.0f}"
+
+    fleet: list[tuple[str, _Cells]] = [
+        ("servers", lambda _, plan: f"{plan.servers:,.0f}"),
+        ("spare servers", lambda _, plan: f"{plan.spares:,.0f}"),
+        ("racks, and servers in each", racks),
+        ("busy, on average", lambda _, plan: percent(plan.utilisation)),
+        ("tokens/s of a server", lambda name, plan: _throughput(study, name, plan)),
+    ]
+    if study.shows_watts:
+        fleet.append(("power to provision, MW", lambda _, plan: plain(plan.site_power_w / 1e6, 3)))
+    return {
+        "": [
+            ("what it is", lambda _, plan: f"{plan.deployment.server.name}, {_terms(plan)}"),
+            ("throughput is", lambda _, plan: str(plan.deployment.throughput.kind)),
+        ],
+        "Cost": cost,
+        "Fleet": fleet,
+        "Efficiency": _efficiency(study),
+        "Environment": _environment(study),
+    }
+
+
+def _terms(plan: Plan) -> str:
+    return "rented" if plan.deployment.rented else "bought"
+
+
+def _throughput(study: Study, name: str, plan: Plan) -> str:
+    return plain(float(plan.inputs["tokens_per_s"])) if study.shows_rate(name) else "(private)"
+
+
+def _over(study: Study, words: str, of: Callable[[Plan], float], digits: int = 3) -> tuple[str, _Cells]:
+    """A row of a figure that follows from power: as it is, or over the reference's where powers are private."""
+    if study.shows_watts:
+        return words, lambda _, plan: plain(of(plan), digits)
+    reference = study.found.reference
+    base = of(study.found.standings[reference].plan)
+    return f"{words}, over {reference}", lambda _, plan: times(of(plan) / base) if base else "-"
+
+
+def _efficiency(study: Study) -> list[tuple[str, _Cells]]:
+    return [
+        _over(study, "tokens per joule", lambda plan: plan.tokens_per_joule),
+        _over(study, "tokens/s per MW, at full load", lambda plan: plan.tokens_per_s_per_mw),
+    ]
+
+
+def _environment(study: Study) -> list[tuple[str, _Cells]]:
+    return [
+        _over(study, "g CO₂e per 10⁶ tokens", lambda plan: plan.gco2_per_million_tokens),
+        _over(study, "litres of water per 10⁶ tokens", lambda plan: plan.litres_per_million_tokens),
+    ]
+
+
+def _caption(study: Study) -> str:
+    found = study.found
+    said = ["Tokens are those that the applications count: of answers, or of prompts where only those are read."]
+    if study.shows_dollars and all(_tokens(found)):
+        said.append(
+            f"Input and output tokens share the same cost, an output token {allocation.GKE_OUTPUT_WEIGHT:g} times that "
+            "of an input token (the default of GKE's inference recommender): both together are the total."
+        )
+    said.append("Energy is at the meter of the site.")
+    for words, attribute in (("Greenhouse gases", "carbon"), ("Water", "water")):
+        covers = {getattr(one.plan, attribute).covers for one in found.standings.values()}
+        said.append(f"{words}: {listed(sorted(covers))}.")
+    rented = [name for name, one in found.standings.items() if one.plan.deployment.rented]
+    if rented:
+        said.append(f"Energy, gases and water of {listed(rented)} are as if it stood on your own site.")
+    return " ".join(said)
+
+
+def _tokens(found: Recommendation) -> tuple[float, float]:
+    """Input and output tokens that come with the traffic [token/s]."""
+    read = written = 0.0
+    for entry in found.scenario.applications:
+        if entry.context_tokens is None and entry.output_tokens is None:
+            read += entry.tokens_per_s  # a prefill, which counts what it reads
+            continue
+        written += entry.tokens_per_s
+        if entry.prompt_tokens is not None and entry.output_tokens is not None:
+            read += entry.tokens_per_s * entry.prompt_tokens / entry.output_tokens
+    return read, written
+
+
+def _prices(found: Recommendation, plan: Plan) -> tuple[Array, Array]:
+    read, written = _tokens(found)
+    seconds = float(plan.account.tokens) / plan.traffic.tokens_per_s
+    split = allocation.allocate(usd=plan.usd_per_year, input_tokens=read * seconds, output_tokens=written * seconds)
+    return split.usd_per_million_input, split.usd_per_million_output
+
+
+def _costs_alt(found: Recommendation) -> str:
+    parts = [f"{name} costs {times(found.compare(name, found.reference).ratio)}" for name in found.order]
+    return f"Bars of yearly cost by part, over that of {found.reference}: {', '.join(parts)}."
+
+
+def _costs_caption(found: Recommendation) -> str:
+    plan = found.standings[found.best].plan
+    shares = sorted(((usd / plan.usd_per_year, part) for part, usd in plan.breakdown.items()), reverse=True)
+    said = [f"{part} {percent(share)}" for share, part in shares[:3]]
+    return f"What each fleet's cost is made of. The largest parts of {found.best}: {listed(said)}."
+
+
+# ------------------------------------------------------------------------------------------------------ applications
+
+
+def applications(study: Study) -> list[Block]:
+    """Write down what each application asks, and what a server of each candidate gives of it.
+
+    Parameters
+    ----------
+    study : Study
+        What to write down.
+    """
+    found = study.found
+    blocks: list[Block] = [Heading("Applications")]
+    for names in _pages(found.order):
+        rows = tuple(
+            (entry.name, _asked(entry), *(_rate(study, name, entry.name) for name in names), _winner(found, entry.name))
+            for entry in found.scenario.applications
+        )
+        blocks.append(
+            Table(
+                ("application", "what it asks", *names, "cheapest"),
+                rows,
+                words=(0, 1, 2 + len(names)),
+                caption="Tokens per second of a whole server that does nothing else, at the largest batch within the "
+                "limits, in the fastest precision that passes the quality gate. A server that does several in turn adds "
+                "up their times, not their rates.",
+            )
+        )
+    if surface_places(found) is not None:
+        blocks.append(Figure("surface", _surface_alt(found), _surface_caption(found)))
+    return blocks
+
+
+def _asked(entry: ApplicationEntry) -> str:
+    lengths = [
+        f"{value:,} {words}"
+        for words, value in (
+            ("tokens read", entry.prompt_tokens),
+            ("in the cache", entry.context_tokens),
+            ("written", entry.output_tokens),
+        )
+        if value is not None
+    ]
+    limits = [
+        f"{words} ≤ {plain(value)} s"
+        for words, value in (
+            ("first token", entry.ttft_s),
+            ("between tokens", entry.itl_s),
+            ("whole answer", entry.latency_s),
+        )
+        if value is not None
+    ]
+    if entry.max_quality_loss is not None:
+        limits.append(f"quality loss ≤ {plain(entry.max_quality_loss)} points")
+    if entry.precisions:
+        limits.append(" or ".join(entry.precisions))
+    return "\n".join(filter(None, (entry.llm, ", ".join(lengths), ", ".join(limits))))
+
+
+def _rate(study: Study, name: str, application: str) -> str:
+    standing: Standing = study.found.standings[name]
+    served = standing.served.get(application)
+    how = "measured" if served is None else f"{served.precision}, batch {served.batch:,}"
+    shown = f"{standing.rates[application]:,.0f}" if study.shows_rate(name, application) else "(private)"
+    return f"{shown}\n{how}"
+
+
+def _winner(found: Recommendation, application: str) -> str:
+    return found.mix.winners[application] or "-"
+
+
+def surface_places(found: Recommendation) -> dict[str, tuple[float, float]] | None:
+    """Places of the applications, and of the whole, on the surface of TCO ratios: ``(R_SC, R_Th)`` by name.
+
+    Parameters
+    ----------
+    found : Recommendation
+        With two candidates or more; of one, or where a rent contains the other's infrastructure, ``None``.
+    """
+    c = found.against_runner_up
+    if c is None or c.r_ic is None or found.runner_up is None:
+        return None
+    rates = found.mix.r_th_by_application(found.best, found.runner_up)
+    names = found.mix.applications
+    places = {name: (c.r_sc, float(rates[i])) for i, name in enumerate(names)} if len(names) > 1 else {}
+    return places | {"mix" if len(names) > 1 else names[0]: (c.r_sc, c.r_th)}
+
+
+def _application_ratios(found: Recommendation) -> dict[str, float]:
+    a, b = found.best, found.runner_up
+    assert b is not None  # noqa: S101 - else there are no places
+    ratios = found.mix.tco_ratio_by_application(a, b)
+    return {name: float(ratios[i]) for i, name in enumerate(found.mix.applications)}
+
+
+def _surface_alt(found: Recommendation) -> str:
+    ratios = _application_ratios(found)
+    said = [f"{name} at {times(ratio)}" for name, ratio in ratios.items()]
+    return (
+        f"Surface of the TCO of {found.best} over {found.runner_up} by throughput and server cost ratio, with the break-even "
+        f"line and the applications on it: {listed(said)}."
+    )
+
+
+def _surface_caption(found: Recommendation) -> str:
+    ratios = _application_ratios(found)
+    dearer = [name for name, ratio in ratios.items() if ratio > 1]
+    if not dearer:
+        side = f"Each application alone is cheaper on {found.best}."
+    elif len(dearer) == len(ratios):
+        side = f"Each application alone is dearer on {found.best}; whole servers decide."
+    else:
+        side = f"{listed(dearer)} alone would be cheaper on {found.runner_up}."
+    star = " The star is the whole fleet, as planned." if len(ratios) > 1 else ""
+    return f"Where the decision lies on the surface of Kim et al., Figure 1. {side}{star}"
