@@ -26,8 +26,7 @@ import numpy as np
 
 from roofline._arrays import Array, in_floats
 from roofline._validation import choice
-from tco._checked import is_more
-from tco.break_even import _alike, _amounts
+from tco._checked import alike, amounts, is_more
 
 PHASE_METHODS = ("servers", "time", "energy", "flops")
 """Rules that take what prefill and decode use, `prefill` and `decode`."""
@@ -171,7 +170,7 @@ class TokenPrices:
         >>> prices.cost(input_tokens=1e6, output_tokens=0.5e6)
         np.float64(30.0)
         """
-        read, written, cached = _amounts(
+        read, written, cached = amounts(
             input_tokens=input_tokens, output_tokens=output_tokens, cached_tokens=cached_tokens
         )
         known = self.usd_per_million_cached is not None
@@ -183,7 +182,7 @@ class TokenPrices:
             "per_output": self.usd_per_million_output,
             "per_cached": self.usd_per_million_cached if known else 0.0,
         }
-        n = _alike(counts | prices)
+        n = alike(counts | prices)
         usd = n["per_input"] * n["input"] + n["per_output"] * n["output"] + n["per_cached"] * n["cached"]
         return usd / 1e6
 
@@ -264,7 +263,7 @@ def allocate(
     if method in PHASE_METHODS and (prefill is None or decode is None):
         raise ValueError(f"method {method!r} needs prefill and decode: give what each phase uses, in one unit")
     known = cached_weight is not None or method == "output"
-    total, read, written, cached, k, c, used_in, used_out = _amounts(
+    total, read, written, cached, k, c, used_in, used_out = amounts(
         ("output_weight", "prefill", "decode"),
         usd=usd,
         input_tokens=input_tokens,

@@ -16,7 +16,7 @@ import numpy as np
 from roofline._arrays import Array, namespace
 from roofline._validation import count, number
 from tco import ratio
-from tco._checked import AT_LEAST_ZERO, POSITIVE, given, is_more
+from tco._checked import alike, amounts, is_more
 from tco.checked import _checked
 from tco.finance import SECONDS_PER_HOUR
 
@@ -68,7 +68,7 @@ def needed_discount(
     ...                 server_share=0.7).round(6)
     np.float64(0.267857)
     """
-    price, price_b, chips = _amounts(
+    price, price_b, chips = amounts(
         ("list_usd", "server_usd_b", "chips_usd"),
         list_usd=list_usd,
         server_usd_b=server_usd_b,
@@ -77,7 +77,7 @@ def needed_discount(
     if is_more(chips, price):
         raise ValueError("chips_usd is above list_usd, of which it is a part: give at most list_usd")
     arguments = _checked(r_th=r_th, r_sc=price / price_b, r_ic=r_ic, server_share=server_share, target=target)
-    return _plain(ratio.largest_useful_discount(**_alike(arguments | {"chip_share": chips / price})))
+    return _plain(ratio.largest_useful_discount(**alike(arguments | {"chip_share": chips / price})))
 
 
 def server_price(*, server_usd_b: Any, r_th: Any, r_ic: Any = 1.0, server_share: Any = 0.5, target: Any = 1.0) -> Array:
@@ -105,9 +105,9 @@ def server_price(*, server_usd_b: Any, r_th: Any, r_ic: Any = 1.0, server_share:
     >>> server_price(server_usd_b=280_000, r_th=0.8, r_ic=0.75, server_share=0.7).round(6)
     np.float64(230000.0)
     """
-    (price_b,) = _amounts(server_usd_b=server_usd_b)
+    (price_b,) = amounts(server_usd_b=server_usd_b)
     arguments = _checked(r_th=r_th, r_ic=r_ic, server_share=server_share, target=target)
-    arguments = _alike(arguments | {"price_b": price_b})
+    arguments = alike(arguments | {"price_b": price_b})
     price_b = arguments.pop("price_b")
     return _plain(ratio.break_even_server_cost(**arguments) * price_b)
 
@@ -149,7 +149,7 @@ def iso_tco_line(*, r_th: Any, r_ic: Any = 1.0, server_share: Any = 0.5, target:
     >>> line.r_sc.round(6), line.slope.round(6), line.r_th_free.round(6)
     (array([     nan, 0.821429]), np.float64(1.428571), np.float64(0.225))
     """
-    arguments = _alike(_checked(r_th=r_th, r_ic=r_ic, server_share=server_share, target=target))
+    arguments = alike(_checked(r_th=r_th, r_ic=r_ic, server_share=server_share, target=target))
     w, t = arguments["server_share"], arguments["target"]
     xp = namespace(w, t)
     weighed = w > 0
@@ -187,7 +187,7 @@ def api_usd_per_h(*, tokens_per_s: Any, usd_per_million_tokens: Any) -> Array:
     >>> api_usd_per_h(tokens_per_s=739, usd_per_million_tokens=0.53).round(3)
     np.float64(1.41)
     """
-    rate, price = _amounts(tokens_per_s=tokens_per_s, usd_per_million_tokens=usd_per_million_tokens)
+    rate, price = amounts(tokens_per_s=tokens_per_s, usd_per_million_tokens=usd_per_million_tokens)
     return _plain(rate * SECONDS_PER_HOUR / 1e6 * price)
 
 
@@ -225,7 +225,7 @@ def utilisation(*, own_usd_per_h: Any, rent_usd_per_h: Any, idle_usd_per_h: Any 
     >>> utilisation(own_usd_per_h=3.00, rent_usd_per_h=2.99)
     np.float64(nan)
     """
-    own, rent, idle = _amounts(
+    own, rent, idle = amounts(
         ("own_usd_per_h", "rent_usd_per_h"),
         own_usd_per_h=own_usd_per_h,
         rent_usd_per_h=rent_usd_per_h,
@@ -291,7 +291,7 @@ def years_of_drift(
     """
     checked = _checked(r_th=r_th, r_sc=r_sc, r_ic=r_ic, server_share=server_share, target=target)
     growths = {"growth_a": _per_year("growth_a", growth_a), "growth_b": _per_year("growth_b", growth_b)}
-    arguments = _alike(checked | growths)
+    arguments = alike(checked | growths)
     growth_a, growth_b, t = (arguments.pop(name) for name in (*growths, "target"))
     start = ratio.tco_ratio(**arguments) / t
     return _crossing(start=start, goal=0 * start + 1.0, decline=growth_a - growth_b)
@@ -327,7 +327,7 @@ def years_of_price_decline(
     np.float64(1.174)
     """
     checked = _checked(r_th=r_th, r_sc=r_sc, r_ic=r_ic, server_share=server_share, target=target)
-    today = _alike(checked | {"decline": _per_year("decline", decline)})
+    today = alike(checked | {"decline": _per_year("decline", decline)})
     w, t = today["server_share"], today["target"]
     goal = t * today["r_th"] - (1 - w) * today["r_ic"]
     return _crossing(start=w * today["r_sc"], goal=goal, decline=today["decline"])
@@ -393,7 +393,7 @@ def linear_break_even(
     >>> linear_break_even(fixed_a=10, slope_a=[20, 40], fixed_b=12, slope_b=30)
     array([nan, 0.2])
     """
-    a0, a1, b0, b1, t, least = _amounts(
+    a0, a1, b0, b1, t, least = amounts(
         ("target",),
         fixed_a=fixed_a,
         slope_a=slope_a,
@@ -604,27 +604,6 @@ def solve_for(
     return np.where(crossings == 1, right, level)[()]
 
 
-def _amounts(positive: tuple[str, ...] = (), /, **fields: Any) -> tuple[Array, ...]:
-    """Check amounts of at least 0, or above it where named in `positive`; all may be private, so no error shows one.
-
-    In the order given.
-    """
-    values = {
-        field: given(field, value, private=True, **(POSITIVE if field in positive else AT_LEAST_ZERO))
-        for field, value in fields.items()
-    }
-    return tuple(_alike(values).values())
-
-
-def _alike(values: dict[str, Array]) -> dict[str, Array]:
-    """Turn everything into arrays of one library: that of the first which is not NumPy's."""
-    foreign = [value for value in values.values() if not isinstance(value, np.ndarray | np.generic | float)]
-    if not foreign:
-        return values
-    xp = namespace(*foreign)
-    return {name: xp.asarray(value, dtype=xp.float64) for name, value in values.items()}
-
-
 def _plain(value: Array) -> Array:
     """Give a number for a NumPy array of no dimension."""
     return value[()] if isinstance(value, np.ndarray) else value
@@ -636,7 +615,7 @@ def _per_year(field: str, value: Any) -> Array:
 
 def _name_first(**fields: Any) -> None:
     """Check amounts under the names that the caller gave them."""
-    _amounts(**fields)
+    amounts(**fields)
 
 
 def _difference(first: Array, second: Array) -> Array:

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from roofline._arrays import Array, ceil, in_floats, maximum, minimum, namespace
+from roofline._arrays import Array, ceil, maximum, minimum, namespace
 from tco._checked import AT_LEAST_ZERO, POSITIVE, Limits, checked, given, is_more, single
 from tco.finance import HOURS_PER_YEAR
 
@@ -29,6 +29,7 @@ _PUE: Limits = {"at_least": 1.0, "at_most": 10.0}
 _FAILURES: Limits = {"at_least": 0.0, "at_most": 1e5}
 _DAYS: Limits = {"at_least": 0.0, "at_most": 1e4}
 _SERVERS: Limits = {"at_least": 0.0, "at_most": 1e9}
+_COUNTED = 1e9  # repairs under way, up to which spares are counted one by one
 
 
 def _whole_above(quotient: Array) -> Array:
@@ -48,7 +49,6 @@ def _fleet_serves_the_peak(arguments: Mapping[str, Any]) -> None:
 
 
 @checked(peak_per_s=AT_LEAST_ZERO, server_per_s=POSITIVE, headroom=_HEADROOM, availability=_SHARE_UP)
-@in_floats
 def servers_needed(
     *, peak_per_s: Array, server_per_s: Array, headroom: Array = 0.0, availability: Array = 1.0, whole: bool = True
 ) -> Array:
@@ -92,7 +92,6 @@ def servers_needed(
 
 
 @checked(failures_per_year=_FAILURES, repair_days=_DAYS)
-@in_floats
 def availability(*, failures_per_year: Array, repair_days: Array) -> Array:
     """Share of the time that a server works: ``1/(1 + λ·MTTR)``.
 
@@ -122,7 +121,6 @@ def availability(*, failures_per_year: Array, repair_days: Array) -> Array:
 
 
 @checked(per_accelerator=_FAILURES, accelerators={"at_least": 1.0, "at_most": 1e5})
-@in_floats
 def node_failures_per_year(*, per_accelerator: Array, accelerators: Array) -> Array:
     """Failures of a server per year, if each accelerator fails on its own and takes the server with it [1/year].
 
@@ -152,7 +150,6 @@ def node_failures_per_year(*, per_accelerator: Array, accelerators: Array) -> Ar
 
 
 @checked(servers=_SERVERS, failures_per_year=_FAILURES, repair_days=_DAYS)
-@in_floats
 def servers_in_repair(*, servers: Array, failures_per_year: Array, repair_days: Array) -> Array:
     """Mean number of servers that are being repaired: ``N·λ·MTTR``.
 
@@ -227,9 +224,10 @@ def spares(*, servers: Array, failures_per_year: Array, repair_days: Array, conf
     # distribution takes three times as long.
     z = ndtri(np.where(needed, p, 0.5))
     k = np.where(needed, np.maximum(np.ceil(mean + z * np.sqrt(mean) + (z**2 - 4) / 6), 0), 0.0)
-    while np.any(short := needed & (pdtr(k, mean) < p)):
+    counted = mean < _COUNTED  # beyond, one server more or less is nothing, and at last not even a number
+    while np.any(short := counted & needed & (pdtr(k, mean) < p)):
         k = k + short
-    while np.any(spare := (k > 0) & (pdtr(np.maximum(k - 1, 0), mean) >= p)):
+    while np.any(spare := counted & (k > 0) & (pdtr(np.maximum(k - 1, 0), mean) >= p)):
         k = k - spare
     return k
 
@@ -328,7 +326,6 @@ def sinusoid(*, peak_to_mean: Any, slots: int = 24) -> Array:
 
 
 @checked(mean_per_s=AT_LEAST_ZERO, servers=POSITIVE, server_per_s=POSITIVE)
-@in_floats
 def utilisation(*, mean_per_s: Array, servers: Array, server_per_s: Array) -> Array:
     """Mean demand over what the fleet could deliver: ``D/(N·T)``.
 
@@ -360,7 +357,6 @@ def utilisation(*, mean_per_s: Array, servers: Array, server_per_s: Array) -> Ar
 
 
 @checked(mean_per_s=AT_LEAST_ZERO, servers=POSITIVE, server_per_s=POSITIVE)
-@in_floats
 def idle_share(*, mean_per_s: Array, servers: Array, server_per_s: Array) -> Array:
     """Share of the fleet's capacity that is paid for and not used: ``1 − D/(N·T)``.
 
@@ -393,7 +389,6 @@ def idle_share(*, mean_per_s: Array, servers: Array, server_per_s: Array) -> Arr
     headroom=_HEADROOM,
     availability=_SHARE_UP,
 )
-@in_floats
 def servers_on(
     *,
     profile: Array,
@@ -455,7 +450,6 @@ _POWER: dict[str, Limits] = {
 
 
 @checked(_fleet_serves_the_peak, **_POWER)
-@in_floats
 def slot_power_w(
     *,
     profile: Array,
@@ -529,7 +523,6 @@ def slot_power_w(
 
 
 @checked(_fleet_serves_the_peak, **_POWER)
-@in_floats
 def mean_power_w(
     *,
     profile: Array,
@@ -583,7 +576,6 @@ def mean_power_w(
 
 
 @checked(_fleet_serves_the_peak, **_POWER)
-@in_floats
 def peak_power_w(
     *,
     profile: Array,
@@ -678,7 +670,6 @@ def pue_at(*, load: Any, points: Sequence[tuple[float, float]]) -> Array:
     fixed={"at_least": 0.0, "at_most": 10.0},
     proportional={"at_least": 0.0, "at_most": 10.0},
 )
-@in_floats
 def pue_from_losses(*, load: Array, fixed: Array, proportional: Array) -> Array:
     """Power usage effectiveness at a load, from losses that are fixed and that follow it: ``1 + fixed/load + prop``.
 
@@ -717,7 +708,6 @@ def pue_from_losses(*, load: Array, fixed: Array, proportional: Array) -> Array:
 
 
 @checked(mean_power_w=AT_LEAST_ZERO, pue=_PUE)
-@in_floats
 def energy_kwh_per_year(*, mean_power_w: Array, pue: Array = 1.0) -> Array:
     """Energy of a year at a mean power, at the meter of the facility [kWh/year].
 
@@ -746,7 +736,6 @@ def energy_kwh_per_year(*, mean_power_w: Array, pue: Array = 1.0) -> Array:
 
 
 @checked(peak_power_w=AT_LEAST_ZERO, pue=_PUE)
-@in_floats
 def demand_charge_kw(*, peak_power_w: Array, pue: Array = 1.0) -> Array:
     """Power that a demand charge bills: the peak at the meter of the facility [kW].
 
@@ -775,7 +764,6 @@ def demand_charge_kw(*, peak_power_w: Array, pue: Array = 1.0) -> Array:
 
 
 @checked(servers=AT_LEAST_ZERO, per_rack={"at_least": 1e-9, "at_most": 1e9})
-@in_floats
 def racks_needed(*, servers: Array, per_rack: Array, whole: bool = True) -> Array:
     """Racks that hold a number of servers: ``⌈N/n⌉``.
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from hardware_specs.errors import UnknownNameError, did_you_mean
-from roofline._arrays import Array, in_floats
+from roofline._arrays import Array
 from tco._checked import AT_LEAST_ZERO, POSITIVE, Limits, checked, given
 from tco.references import REFERENCES
 
@@ -56,7 +56,6 @@ def grid_gco2_per_kwh(region: str) -> float:
 
 
 @checked(tokens_per_s=POSITIVE, power_w=POSITIVE)
-@in_floats
 def tokens_per_joule(*, tokens_per_s: Array, power_w: Array) -> Array:
     """Tokens per joule, of the power that is given: of a chip, a server, or the facility [token/J].
 
@@ -85,7 +84,6 @@ def tokens_per_joule(*, tokens_per_s: Array, power_w: Array) -> Array:
 
 
 @checked(tokens_per_s=POSITIVE, power_w=POSITIVE)
-@in_floats
 def joules_per_token(*, tokens_per_s: Array, power_w: Array) -> Array:
     """Joules per token, the inverse of :func:`tokens_per_joule` [J/token].
 
@@ -111,7 +109,6 @@ def joules_per_token(*, tokens_per_s: Array, power_w: Array) -> Array:
 
 
 @checked(tokens_per_s=POSITIVE, power_w=POSITIVE)
-@in_floats
 def tokens_per_s_per_mw(*, tokens_per_s: Array, power_w: Array) -> Array:
     """Throughput per megawatt, what a site with limited power maximises [token/s per MW].
 
@@ -135,7 +132,6 @@ def tokens_per_s_per_mw(*, tokens_per_s: Array, power_w: Array) -> Array:
 
 
 @checked(tokens_per_s=POSITIVE, power_w=POSITIVE)
-@in_floats
 def kwh_per_million_tokens(*, tokens_per_s: Array, power_w: Array) -> Array:
     """Energy of a million tokens [kWh per 10⁶ tokens].
 
@@ -159,7 +155,6 @@ def kwh_per_million_tokens(*, tokens_per_s: Array, power_w: Array) -> Array:
 
 
 @checked(kwh=AT_LEAST_ZERO, grid_gco2_per_kwh=_GRID)
-@in_floats
 def operational_kgco2(*, kwh: Array, grid_gco2_per_kwh: Array) -> Array:
     """Greenhouse gas of electricity: ``E·g`` [kgCO₂e].
 
@@ -188,7 +183,6 @@ def operational_kgco2(*, kwh: Array, grid_gco2_per_kwh: Array) -> Array:
 
 
 @checked(embodied_kgco2=AT_LEAST_ZERO, years=_YEARS)
-@in_floats
 def embodied_kgco2_per_year(*, embodied_kgco2: Array, years: Array) -> Array:
     """Greenhouse gas of making hardware, spread evenly over its life [kgCO₂e/year].
 
@@ -217,7 +211,6 @@ def embodied_kgco2_per_year(*, embodied_kgco2: Array, years: Array) -> Array:
 
 
 @checked(it_kwh=AT_LEAST_ZERO, wue_l_per_kwh=_WATER)
-@in_floats
 def site_litres(*, it_kwh: Array, wue_l_per_kwh: Array) -> Array:
     """Water that the site's cooling evaporates: ``E_IT·WUE`` [l].
 
@@ -246,7 +239,6 @@ def site_litres(*, it_kwh: Array, wue_l_per_kwh: Array) -> Array:
 
 
 @checked(it_kwh=AT_LEAST_ZERO, pue=_PUE, ewif_l_per_kwh=_WATER)
-@in_floats
 def source_litres(*, it_kwh: Array, pue: Array, ewif_l_per_kwh: Array) -> Array:
     """Water that the power stations evaporate: ``E_IT·PUE·EWIF`` [l].
 
@@ -277,7 +269,6 @@ def source_litres(*, it_kwh: Array, pue: Array, ewif_l_per_kwh: Array) -> Array:
 
 
 @checked(per_year=AT_LEAST_ZERO, tokens_per_year=POSITIVE)
-@in_floats
 def per_million_tokens(*, per_year: Array, tokens_per_year: Array) -> Array:
     """Share of a yearly amount that falls to a million tokens, in the unit of the amount.
 
@@ -306,7 +297,6 @@ def per_million_tokens(*, per_year: Array, tokens_per_year: Array) -> Array:
 
 
 @checked(kgco2=AT_LEAST_ZERO, usd_per_tonne={"at_least": 0.0, "at_most": 1e6})
-@in_floats
 def carbon_usd(*, kgco2: Array, usd_per_tonne: Array) -> Array:
     """Cost of greenhouse gas at a carbon price, paid or internal [USD].
 

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from roofline._arrays import Array, namespace
-from tco._limits import Limits, checked, within
+from tco._checked import Limits, checked, given
 
 HOURS_PER_DAY = 24.0
 """Hours of a day."""
@@ -410,13 +410,13 @@ def internal_rate_of_return(*, flows: Any) -> Array:
 
     The first returns 10 %, the second nothing, and the third is worth 0 both at 10 % and at 20 %.
     """
-    given = _series(np, "flows", np.asarray(within("flows", flows, **_FLOWS)))
-    rows = given.reshape(-1, given.shape[-1])
+    series = _series(np, "flows", np.asarray(given("flows", flows, **_FLOWS)))
+    rows = series.reshape(-1, series.shape[-1])
     changes = _sign_changes(rows)
     rates = np.full(len(rows), np.nan)
     rates[changes == 1] = _only_rate(rows[changes == 1])
     rates[changes > 1] = [_rate_nearest_zero(row) for row in rows[changes > 1]]
-    return rates.reshape(given.shape[:-1])[()]
+    return rates.reshape(series.shape[:-1])[()]
 
 
 @checked(costs=_FLOWS, quantities=_AMOUNT, rate=_CHANGE)

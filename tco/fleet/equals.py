@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from roofline._arrays import Array, in_floats, namespace
+from roofline._arrays import Array, namespace
 from tco._checked import AT_LEAST_ZERO, POSITIVE, checked
 
 
 @checked(servers=AT_LEAST_ZERO, usd_per_year=AT_LEAST_ZERO, other_usd_per_year=POSITIVE)
-@in_floats
 def iso_cost(*, servers: Array, usd_per_year: Array, other_usd_per_year: Array) -> Array:
     """Whole servers of another kind that cost no more than these: ``⌊n·c/c'⌋``.
 
@@ -40,7 +39,6 @@ def iso_cost(*, servers: Array, usd_per_year: Array, other_usd_per_year: Array) 
 
 
 @checked(servers=AT_LEAST_ZERO, power_w=AT_LEAST_ZERO, other_power_w=POSITIVE)
-@in_floats
 def iso_power(*, servers: Array, power_w: Array, other_power_w: Array) -> Array:
     """Whole servers of another kind that need no more power than these: ``⌊n·P/P'⌋``.
 

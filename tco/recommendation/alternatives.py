@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from tco.recommendation.document import Block, Bullets, Figure, Heading, Paragraph, Table
+from tco.recommendation.document import Block, Figure, Heading, Paragraph, Table
 from tco.recommendation.study import Study
 from tco.recommendation.terms import OwnOrRent
-from tco.recommendation.words import counted, less, listed, percent, times
+from tco.recommendation.words import SPACE, counted, less, listed, percent
 
 WORTHWHILE = 0.99
 """Cost of a mixed fleet over the best of one kind from which a second platform is not worth having."""
@@ -33,7 +33,9 @@ def several_machines(study: Study) -> list[Block]:
     elif len(machines) == 1:
         against = "No mixture is cheaper."
     elif mixed.over_best > WORTHWHILE:
-        against = f"It costs {less(mixed.over_best)} {found.best} alone: too little for running {counted(len(machines), 'platform')}."
+        against = (
+            f"It costs {less(mixed.over_best)} {found.best} alone: too little for running {len(machines)} platforms."
+        )
     else:
         against = f"It costs {less(mixed.over_best)} {found.best} alone, and means running {len(machines)} platforms."
     binding = [_LIMITS.get(name, name) for name in fleet.binding]
@@ -50,9 +52,9 @@ def several_machines(study: Study) -> list[Block]:
     rows = tuple(
         (
             name,
-            *(percent(fleet.shares[one].get(name, 0.0)) for one in workloads),
+            *(_rounded(fleet.shares[one].get(name, 0.0)) for one in workloads),
             f"{fleet.servers[name]:,}",
-            percent(fleet.breakdown.get(name, 0.0) / fleet.usd_per_year),
+            _rounded(fleet.breakdown.get(name, 0.0) / fleet.usd_per_year),
         )
         for name in machines
     )
@@ -72,6 +74,10 @@ def several_machines(study: Study) -> list[Block]:
     ]
 
 
+def _rounded(share: float) -> str:
+    return f"{100 * share:.0f}{SPACE}%"
+
+
 def own_and_rent(study: Study) -> list[Block]:
     """Say when owning beats renting, where the scenario has both.
 
@@ -83,7 +89,7 @@ def own_and_rent(study: Study) -> list[Block]:
     pairs = study.own_or_rent
     if not pairs:
         return []
-    return [Heading("Own or rent"), Bullets(tuple(_terms(study, pair) for pair in pairs))]
+    return [Heading("Own or rent"), *(Paragraph(_terms(study, pair)) for pair in pairs)]
 
 
 def _terms(study: Study, pair: OwnOrRent) -> str:
@@ -101,8 +107,8 @@ def _terms(study: Study, pair: OwnOrRent) -> str:
     if not pair.own or not pair.rent or pair.saving < 0.001:
         return f"{said} With this traffic a mixture of both saves nothing."
     return (
-        f"{said} Cheapest would be to own {counted(pair.own, 'server')} and to rent up to {pair.rent:,} more by the hour "
-        f"when they are needed: {percent(pair.saving)} below the better of the two, if they can be had at any hour."
+        f"{said} Cheapest would be to own {counted(pair.own, 'server')} and to rent up to {pair.rent:,} more by "
+        f"the hour when they are needed: {percent(pair.saving)} below the better of the two, if they can be had then."
     )
 
 
@@ -133,7 +139,7 @@ def capped_power(study: Study) -> list[Block]:
             Paragraph(
                 "A lower cap on its devices makes a server cheaper to feed and lets more of them share a rack; it pays "
                 "where the throughput that it costs is less than that (Kim et al., VI-D). By the model, at the same "
-                "batches and within the limits on latency:" + _together(study)
+                "batches and within the limits on latency:"
             ),
             Table(
                 (
@@ -146,7 +152,7 @@ def capped_power(study: Study) -> list[Block]:
                 ),
                 rows,
                 words=(0, 5),
-                caption="Not in the decision above. Try it on one server before it is relied on.",
+                caption=f"{_together(study)}Not in the decision above: try it on one server before it is relied on.",
             ),
         ]
         if any(cap.pays for cap in caps if cap.name == found.best):
@@ -170,13 +176,14 @@ def _together(study: Study) -> str:
     a, b = found.best, found.runner_up
     if b is None or a not in gains or b not in gains or not any(cap.pays for cap in study.caps):
         return ""
-    return f" with each at its best, {a} costs {times(found.compare(a, b).ratio * gains[a] / gains[b])} {b}."
+    ratio = found.compare(a, b).ratio * gains[a] / gains[b]
+    return f"With each at its best, {a} costs {less(ratio)} {b}. "
 
 
 def _cap_alt(study: Study) -> str:
     choice = next(cap.choice for cap in study.caps if cap.name == study.found.best)
     assert choice is not None  # noqa: S101 - asked before
     return (
-        f"Cost of a token over the power cap: lowest at {percent(choice.cap_w / float(choice.uncapped.cap_w), 3)} of full "
-        f"power, {percent(choice.gain)} below none."
+        f"Cost of a token over the power cap: lowest at {percent(choice.cap_w / float(choice.uncapped.cap_w), 3)} of "
+        f"full power, {percent(choice.gain)} below none."
     )

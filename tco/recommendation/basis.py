@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator
-
 from tco.defaults import Assumption
 from tco.recommendation.document import Block, Bullets, Heading, Paragraph, Table
 from tco.recommendation.study import Study
-from tco.recommendation.words import INPUTS, SPACE, keyed, listed, percent, plain, split, value
+from tco.recommendation.words import INPUTS, keyed, listed, percent, plain, value
 
 _OWN = ("tokens_per_s", "growth_per_year")
 """Of traffic: said by application."""
@@ -52,13 +49,9 @@ def throughputs(study: Study) -> list[Block]:
     if minds:
         blocks += [
             Paragraph("To mind, as the model says:"),
-            Bullets(tuple(f"{_bare(warning).rstrip('.')} ({listed(names)})." for warning, names in minds.items())),
+            Bullets(tuple(f"{warning.rstrip('.')} ({listed(names)})." for warning, names in minds.items())),
         ]
     return blocks
-
-
-def _bare(warning: str) -> str:
-    return warning[:1].upper() + warning[1:]
 
 
 def inputs(study: Study) -> list[Block]:
@@ -92,8 +85,8 @@ def inputs(study: Study) -> list[Block]:
     return [
         Heading("Inputs and sources", 3),
         Paragraph(
-            "Published by who is named, derived by a rule, a dated default, modelled, measured, or yours. Where a range "
-            "stands beside a default, that is how far it was taken to be off."
+            "Published by who is named, derived by a rule, a dated default, modelled, measured, or yours. Where a "
+            "range stands beside a default, that is how far it was taken to be off."
         ),
         Table(
             ("input", "value", "origin", "source"),
@@ -153,8 +146,10 @@ def left_out(study: Study) -> list[Block]:
     for name, one in found.standings.items():
         for words in one.plan.left_out:
             out.setdefault(words, []).append(name)
-    everywhere = [words for words, names in out.items() if len(names) == len(found.standings)]
-    somewhere = [f"{words} (of {listed(names)})" for words, names in out.items() if words not in everywhere]
+    whose: dict[str, list[str]] = {}
+    for words, names in out.items():
+        of = "Of all candidates" if len(names) == len(found.standings) else f"Of {listed(names)}"
+        whose.setdefault(of, []).append(words)
     return [
         Heading("What is not in it"),
         Paragraph(
@@ -162,10 +157,10 @@ def left_out(study: Study) -> list[Block]:
             if out
             else "Every term of the cost model is in the account."
         ),
-        *([Bullets((f"{', '.join([*everywhere, *somewhere])}.".capitalize(),))] if out else []),
+        *([Bullets(tuple(f"{of}: {', '.join(words)}." for of, words in whose.items()))] if out else []),
         Paragraph(
-            "A throughput is that of one server at the largest batch within the limits: queues, failures of whole sites and "
-            "software that changes are not modelled. Costs are yearly payments at one cost of capital, before tax. The "
-            "errors of one machine's applications are taken to go together."
+            "A throughput is that of one server at the largest batch within the limits: queues, failures of whole "
+            "sites and software that changes are not modelled. Costs are yearly payments at one cost of capital, "
+            "before tax. The errors of one machine's applications are taken to go together."
         ),
     ]

@@ -380,6 +380,15 @@ def decide(
         reference that names nothing in the scenario.
     UnknownValueError
         A price, a power or another figure that a candidate needs and nobody gives.
+
+    Examples
+    --------
+    >>> from tco.scenario import Scenario
+    >>> chat = {"name": "chat", "llm": "llama-3.1-8b", "context_tokens": 2048, "tokens_per_s": 1e6}
+    >>> machines = {"gaudi": {"server": "gaudi-2-hls"}, "h100": {"server": "dgx-h100", "tokens_per_s": {"chat": 5e4}}}
+    >>> found = decide(Scenario(title="Chat", date="2026-11-22", price_year=2026, applications=[chat], candidates=machines))
+    >>> found.best, found.standings["h100"].plan.servers, found.upper_bounds
+    ('gaudi', 20.0, ('gaudi',))
     """
     reference = scenario.decision.reference
     if reference is not None and reference not in scenario.candidates:

@@ -8,13 +8,14 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+from matplotlib.patheffects import withStroke
 
 from tco import plot
 from tco.recommendation.decide import Recommendation
 from tco.recommendation.robustness import hidden, map_axes
 from tco.recommendation.study import Study
 from tco.recommendation.tables import surface_places
-from tco.recommendation.words import named, split, value
+from tco.recommendation.words import bare, named, split, unit_of
 from tco.surface import surface
 
 _DPI = 160
@@ -108,20 +109,25 @@ def _distribution(study: Study) -> Any:
 
 def _tornado(study: Study) -> Any:
     found = study.found
-    bars = found.tornado()
+    bars = study.bars
     if bars is None or found.runner_up is None:
         return None
     rows = []
     for bar in bars.shown(study.what.reveal):
         ends = (None, None) if hidden(study, bar.name) else (bar.low, bar.high)
-        texts = (None if end is None else value(bar.name, end) for end in ends)
-        rows.append((named(bar.name), bar.at_low, bar.at_high, *texts))
-    return plot.tornado(rows, base=bars.base, names=(found.best, found.runner_up))
+        texts = (None if end is None else bare(bar.name, end, 3) for end in ends)
+        unit = unit_of(bar.name)
+        rows.append((named(bar.name) + (f" [{unit}]" if unit else ""), bar.at_low, bar.at_high, *texts))
+    ax = plot.tornado(rows, base=bars.base, names=(found.best, found.runner_up))
+    for text in ax.texts:
+        if text.get_gid() == "end":  # keeps it readable on the lines
+            text.set(path_effects=[withStroke(linewidth=2.5, foreground="#f7f7f7")], zorder=3)
+    return ax
 
 
 def _cheapest(study: Study) -> Any:
     found = study.found
-    axes = map_axes(found)
+    axes = map_axes(study)
     if axes is None:
         return None
     x, y = (_multiples(found, name) for name in axes)
@@ -151,7 +157,8 @@ def _multiples(found: Recommendation, name: str) -> Any:
     now = _now(found, name)
     low, high = (abs(np.log(max(end / now, 1e-3))) for end in (bounds.low, bounds.high))
     reach = min(max(1.5 * max(low, high), np.log(1.2)), np.log(8.0))
-    return np.exp(np.linspace(-reach, reach, 61))
+    low, high = np.exp(-reach), np.exp(reach)
+    return np.linspace(low, high, 61) if high < 3 else np.geomspace(low, high, 61)
 
 
 def _fleet(study: Study) -> Any:

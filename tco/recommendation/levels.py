@@ -1,4 +1,4 @@
-"""Where the answer turns: the value of one input, all others held, at which the cheapest and the second cost the same."""
+"""Where the answer turns: the value of one input at which the cheapest and the second cost the same, all else held."""
 
 from __future__ import annotations
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -54,7 +55,7 @@ def mixed_fleet(found: Recommendation) -> Mixed:
     slots = slots_of(found.scenario)
     distinct = {tuple(np.round(list(rates.values()), 9)): rates for rates in slots}
     demand = {f"slot {at}": rates for at, rates in enumerate(distinct.values())}
-    within = {
+    within: dict[str, Any] = {
         "site_power_w": None if limits is None or limits.site_power_kw is None else limits.site_power_kw * 1e3,
         "racks": None if limits is None or limits.racks is None else float(limits.racks),
         "gco2_per_year": None

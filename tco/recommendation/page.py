@@ -18,7 +18,7 @@ from tco.recommendation.document import (
     SignOff,
 )
 from tco.recommendation.study import Study
-from tco.recommendation.words import between, chance, counted, less, listed, named, percent, plain, times
+from tco.recommendation.words import between, chance, less, listed, named, percent, plain, times
 
 
 def page(study: Study) -> Document:
@@ -69,9 +69,9 @@ def _guide(study: Study) -> list[Block]:
     asked = study.found.scenario.decision.level
     return [
         Paragraph(
-            "TCO is the total cost of ownership of a fleet that serves all applications, a year. Ratios below 1 mean "
-            f"cheaper. A candidate is recommended if it is the cheapest with a probability of {percent(asked)} or more, "
-            "and its throughput is measured or calibrated on measurements."
+            "TCO is the total cost of ownership, a year, of a fleet that serves all applications. Ratios below 1 mean "
+            f"cheaper. A candidate is recommended if it is the cheapest with a probability of {percent(asked)} or "
+            "more, and its throughput is measured or calibrated on measurements."
         ),
         Contents(),
     ]
@@ -103,15 +103,15 @@ def _decision(study: Study) -> list[Block]:
         callout = Callout(
             f"Not to be signed yet: {best} looks cheapest, on an upper bound",
             f"{beside} But its throughput is an ideal roofline, which no software reaches{note}. Measure it and give "
-            f"tokens_per_s in the scenario: it stays ahead of {found.runner_up} down to {percent(least, 3)} of that. It "
-            f"would take {_fleet(plan)}.",
+            f"tokens_per_s in the scenario: it stays ahead of {found.runner_up} down to {percent(least, 3)} of that. "
+            f"It would take {_fleet(plan)}.",
             "open",
         )
     else:
         callout = Callout(
             f"Too close to call: {best} leads",
-            f"{beside} That is less than the {percent(found.scenario.decision.level)} asked for.{_next(study)} It would "
-            f"take {_fleet(plan)}.",
+            f"{beside} That is less than the {percent(found.scenario.decision.level)} asked for.{_next(study)} "
+            f"It would take {_fleet(plan)}.",
             "open",
         )
     blocks: list[Block] = [callout, _facts(study)]
@@ -136,8 +136,8 @@ def _beside(found: Recommendation) -> str:
     if not found.inputs:
         return f"{planned} Nothing says how far any number may be off."
     return (
-        f"{planned} With everything that may be off, {between(low, high)} in {percent(level)} of cases; it is the cheapest "
-        f"of all with a probability of {chance(found.probabilities[a])}."
+        f"{planned} With everything that may be off, {between(low, high)} in {percent(level)} of cases; it is the "
+        f"cheapest of all with a probability of {chance(found.probabilities[a])}."
     )
 
 

@@ -128,7 +128,8 @@ nav { font-size: .9rem; color: var(--soft); margin: 1.2rem 0 0; padding: .7rem 0
   border-bottom: 1px solid var(--line); }
 nav a { white-space: nowrap; }
 .scroll { overflow-x: auto; margin: 1rem 0 .4rem; }
-table { border-collapse: collapse; width: 100%; font-size: .9rem; line-height: 1.4; font-variant-numeric: tabular-nums; }
+table { border-collapse: collapse; width: 100%; font-size: .9rem; line-height: 1.4;
+  font-variant-numeric: tabular-nums; }
 th, td { padding: .38rem .7rem; border-bottom: 1px solid var(--line); text-align: right; vertical-align: top;
   font-weight: 400; overflow-wrap: break-word; }
 thead th { border-bottom: 2px solid var(--soft); vertical-align: bottom; font-weight: 600; }
@@ -139,8 +140,10 @@ tbody tr.group th { color: var(--ink); font-weight: 600; padding-top: 1rem; bord
 tr.strong > *, tbody tr.strong th:first-child { font-weight: 600; color: var(--ink); }
 .best { background: var(--pale); font-weight: 600; }
 table.small { font-size: .8rem; line-height: 1.35; }
-table.small th, table.small td { padding: .3rem .5rem; overflow-wrap: anywhere; }
-table.small th:last-child, table.small td:last-child { min-width: 18rem; }
+table.small th, table.small td { padding: .3rem .5rem; }
+table.small td:nth-child(2), table.small td:nth-child(3) { white-space: nowrap; }
+table.small th:first-child { width: 30%; }
+table.small td:last-child { overflow-wrap: anywhere; min-width: 16rem; }
 .caption, figcaption { color: var(--soft); font-size: .84rem; line-height: 1.45; margin: .3rem 0 1.2rem;
   max-width: 46rem; }
 figure { margin: 1.4rem 0; }
@@ -149,18 +152,19 @@ table.sign td, table.sign th { padding-top: 1.5rem; width: 24%; }
 table.sign td + td { border-left: 1.2rem solid #fff; }
 @media print {
   @page { size: A4; margin: 15mm 14mm; }
-  body { font-size: 9.5pt; line-height: 1.4; }
+  html { font-size: 9.5pt; } body { font-size: 1rem; line-height: 1.4; }
   main { padding: 0; max-width: none; }
   p, li, .caption, figcaption, .callout p { max-width: none; }
-  h1 { font-size: 17pt; } h2 { font-size: 12.5pt; margin-top: 1.6rem; }
+  h2 { margin-top: 1.7rem; }
   h2, h3 { break-after: avoid; }
   tr, figure, .callout, .facts, table.sign { break-inside: avoid; }
   thead { display: table-header-group; }
   .scroll { overflow: visible; }
-  table { font-size: 8.5pt; } table.small { font-size: 7.2pt; }
-  th, td { padding: .25rem .4rem; overflow-wrap: anywhere; }
-  table.small th:last-child, table.small td:last-child { min-width: 0; width: 46%; }
-  figure img { max-height: 110mm; margin: 0 auto; }
+  table.small { font-size: .76rem; }
+  th, td { padding: .25rem .4rem; }
+  table.small td:last-child { min-width: 0; }
+  figure img { max-height: 86mm; margin: 0 auto; }
+  .facts { grid-template-columns: repeat(auto-fit, minmax(6.6rem, 1fr)); }
   .callout, .facts div, .best { -webkit-print-color-adjust: exact; print-color-adjust: exact; }
   a { color: inherit; }
 }
@@ -243,7 +247,5 @@ def _html_table(table: Table, kind: str) -> str:
     head = "".join(cell(column, text, "th") for column, text in enumerate(table.header))
     caption = f'<p class="caption">{escape(table.caption)}</p>' if table.caption else ""
     mark = f' class="{kind}"' if kind else ""
-    return (
-        f'<div class="scroll"><table{mark}><thead><tr>{head}</tr></thead><tbody>{"".join(lines())}</tbody></table></div>'
-        f"{caption}"
-    )
+    body = f"<thead><tr>{head}</tr></thead><tbody>{''.join(lines())}</tbody>"
+    return f'<div class="scroll"><table{mark}>{body}</table></div>{caption}'

@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 from tco.accounts import INFRASTRUCTURE_PARTS
 from tco.recommendation.decide import Recommendation
 from tco.recommendation.document import Block, Bullets, Figure, Heading, Paragraph, Table
 from tco.recommendation.levels import Level
 from tco.recommendation.study import Study
-from tco.recommendation.words import SPACE, chance, keyed, less, listed, named, percent, plain, split, times, value
+from tco.recommendation.words import (
+    SPACE,
+    bare,
+    chance,
+    keyed,
+    less,
+    listed,
+    named,
+    percent,
+    plain,
+    split,
+    times,
+    value,
+)
 
 _NEGLIGIBLE = 1e-4
 """Of the yearly cost: what is worth less is worth nothing."""
@@ -46,8 +57,8 @@ def why(study: Study) -> list[Block]:
     return [
         Heading(f"Why {a}"),
         Paragraph(
-            f"A server of {a} is {_factor(c.r_th)} {speed} and {_factor(c.r_sc)} {dear} than one of {b}. In the terms of "
-            "Kim et al. (arXiv:2502.01070), recovered from the two accounts:"
+            f"A server of {a} is {_factor(c.r_th)} {speed} and {_factor(c.r_sc)} {dear} than one of {b}. In the terms "
+            "of Kim et al. (arXiv:2502.01070), recovered from the two accounts:"
         ),
         Table(("", "value", "what it is"), rows, words=(0, 2), strong=(4,)),
     ]
@@ -113,7 +124,7 @@ def _turn(study: Study, level: Level) -> str:
             return f"Cost of capital: nowhere from 0 to 30{SPACE}% a year."
         return f"Cost of capital: at {percent(level.at)} a year."
     if level.factor is None or not _LEAST <= level.factor <= _MOST:
-        return f"Electricity tariff: nowhere from a tenth to ten times of what it is."
+        return "Electricity tariff: nowhere from a tenth to ten times of what it is."
     return f"Electricity tariff: at {times(level.factor)} what it is{shown}."
 
 
@@ -140,28 +151,30 @@ def how_sure(study: Study) -> list[Block]:
     ]
     also = f" Drawn to move together: {'; '.join(pairs)}." if pairs else ""
     a, b = found.best, found.runner_up
-    low, high, level = found.interval(a, b)
+    low_ratio, high_ratio, level = found.interval(a, b)
     blocks: list[Block] = [
         Heading("How sure it is"),
         Paragraph(
             f"Everything that sources, measurements or the scenario say may be off was drawn at once, {count:,} times "
-            f"(quasi-random, seed {found.scenario.decision.seed}); what the candidates share was drawn once for all.{also}"
+            f"(quasi-random, seed {found.scenario.decision.seed}); what the candidates share was drawn once for "
+            f"all.{also}"
         ),
         Figure(
             "distribution",
             f"Distribution of the TCO of {a} over {b}: below 1 in {chance(_below(found))} of the draws, and from "
-            f"{times(low)} to {times(high)} in {percent(level)}.",
+            f"{times(low_ratio)} to {times(high_ratio)} in {percent(level)}.",
             f"TCO of {a} over {b} in all draws.",
         ),
         Paragraph(information(study)),
     ]
-    bars = found.tornado()
+    bars = study.bars
     if bars is None:
         return blocks
     rows = []
     for bar in bars.shown(study.what.reveal):
         private = bar.low is None or bar.high is None or hidden(study, bar.name)
-        span = "(private)" if private else f"{_ends(bar.name, bar.low or 0.0, bar.high or 0.0)}"
+        low, high = bar.low or 0.0, bar.high or 0.0
+        span = "(private)" if private else f"{bare(bar.name, low, 3)} to {value(bar.name, high, 3)}"
         rows.append((keyed(bar.name), span, f"{bar.at_low:.3f}", f"{bar.at_high:.3f}"))
     turning = [named(bar.name) for bar in bars.bars if (bar.at_low < 1) != (bar.at_high < 1)]
     blocks += [
@@ -170,8 +183,8 @@ def how_sure(study: Study) -> list[Block]:
             f"Tornado of the TCO of {a} over {b}: "
             + (f"{listed(turning)} alone would turn the answer." if turning else "no input alone turns the answer."),
             "What moves the answer most: each input alone at either end of its range, the others at their middle. "
-            f"There the ratio is {bars.base:.3f}, as planned {found.compare(a, b).ratio:.3f}: a default need not be the "
-            "middle of its range.",
+            f"There the ratio is {bars.base:.3f}, as planned {found.compare(a, b).ratio:.3f}: a default need not be "
+            "the middle of its range.",
         ),
         Table(
             ("input", f"{percent(bars.level)} between", "TCO at low", "at high"),
@@ -180,15 +193,9 @@ def how_sure(study: Study) -> list[Block]:
             caption="The same in figures.",
         ),
     ]
-    if map_axes(found) is not None:
-        blocks.append(Figure("cheapest", _map_alt(found), _map_caption(found)))
+    if map_axes(study) is not None:
+        blocks.append(Figure("cheapest", _map_alt(study), _map_caption(found)))
     return blocks
-
-
-def _ends(name: str, low: float, high: float) -> str:
-    first, second = value(name, low), value(name, high)
-    unit = second[len(second.rstrip("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ/₂-³% " + SPACE)) :]
-    return f"{first.removesuffix(unit)} to {second}" if unit and first.endswith(unit) else f"{first} to {second}"
 
 
 def hidden(study: Study, name: str) -> bool:
@@ -225,45 +232,48 @@ def information(study: Study) -> str:
             "measurement is worth waiting for."
         )
     said = (
-        f"Knowing every uncertain number beforehand would save {percent(found.evpi)} of the yearly cost on average: all "
-        "measurements together are worth no more."
+        f"Knowing every uncertain number beforehand would save {_share(study, found.evpi)} of the yearly cost on "
+        "average: all measurements together are worth no more."
     )
     worth = [(name, each) for name, each in study.worth.items() if each >= _NEGLIGIBLE]
     if not worth:
         return f"{said} None of them is worth anything alone."
     name, most = worth[0]
-    return f"{said} The number most worth knowing is the {named(name)}: worth {percent(min(most, found.evpi))} alone."
+    alone = _share(study, min(most, found.evpi))
+    return f"{said} The number most worth knowing is the {named(name)}: worth {alone} alone."
 
 
-def map_axes(found: Recommendation) -> tuple[str, str] | None:
-    """Inputs that move the answer most, one from each of two candidates or shared: the axes of a map.
+def _share(study: Study, share: float) -> str:
+    """A share of the yearly cost of the cheapest, with the dollars where they may be shown."""
+    usd = share * study.found.standings[study.found.best].plan.usd_per_year
+    return f"{percent(share)} ({plain(usd, 2)} USD)" if study.shows_dollars else percent(share)
+
+
+def map_axes(study: Study) -> tuple[str, str] | None:
+    """The two inputs that move the answer most: axes of a map of the cheapest.
 
     Parameters
     ----------
-    found : Recommendation
+    study : Study
         With its tornado.
     """
-    bars = found.tornado()
+    bars = study.bars
     if bars is None:
         return None
     moving = [bar.name for bar in bars.bars if bar.swing > 1e-6]
     return (moving[0], moving[1]) if len(moving) > 1 else None
 
 
-def _axes(found: Recommendation) -> Iterator[str]:
-    for name in map_axes(found) or ():
-        yield named(name)
-
-
-def _map_alt(found: Recommendation) -> str:
-    return f"Map of the cheapest candidate over the {listed(list(_axes(found)))}: as planned it is {found.best}."
+def _map_alt(study: Study) -> str:
+    axes = listed([named(name) for name in map_axes(study) or ()])
+    return f"Map of the cheapest candidate over the {axes}: as planned it is {study.found.best}."
 
 
 def _map_caption(found: Recommendation) -> str:
     c = found.against_runner_up
     beside = "" if c is None else f" ({found.best} then costs {less(c.ratio)} {found.runner_up})"
     return (
-        f"Which candidate is cheapest where the two inputs that move the answer most, the {listed(list(_axes(found)))}, are "
-        "other than taken; 1 is as planned. Drawn with fractions of servers, so that rounding does not blur it; whole "
-        f"servers decide above{beside}."
+        "Which candidate is cheapest where the two inputs that move the answer most are other than taken; 1 is as "
+        "planned. Drawn with fractions of servers, so that rounding does not blur it; above, whole servers "
+        f"decide{beside}."
     )

@@ -11,6 +11,7 @@ from tco.recommendation.levels import Level, flips_in_year, levels
 from tco.recommendation.mixed import Mixed, mixed_fleet
 from tco.recommendation.terms import OwnOrRent, own_or_rent
 from tco.recommendation.worth import worth_knowing
+from tco.risk import Tornado
 
 _PHYSICAL = ("pue", "load", "idle_share", "grid_gco2_per_kwh", "wue_l_per_kwh", "grid_l_per_kwh", "embodied_kg")
 
@@ -68,6 +69,11 @@ class Study:
         return flips_in_year(self.found)
 
     @cached_property
+    def bars(self) -> Tornado | None:
+        """What each input alone does to the answer."""
+        return self.found.tornado()
+
+    @cached_property
     def worth(self) -> dict[str, float]:
         """What knowing each input before deciding is worth, as a share of the cost."""
         return worth_knowing(self.found)
@@ -89,7 +95,7 @@ class Study:
 
     @property
     def shows_watts(self) -> bool:
-        """Whether power and what follows from it may be shown: where asked for, or nothing that they rest on is private."""
+        """Whether power and what follows from it may be shown: asked for, or resting on nothing private."""
         resting = (
             item.private and (item.name.startswith("server power of ") or item.name.partition(" of ")[0] in _PHYSICAL)
             for one in self.found.standings.values()

@@ -37,9 +37,9 @@ def candidates(study: Study) -> list[Block]:
         at += len(rows)
     every = [row for rows in lines.values() for row in rows]
     for names in _pages(found.order):
-        rows = tuple((words, *(cells(name, found.standings[name].plan) for name in names)) for words, cells in every)
+        table = tuple((words, *(cells(name, found.standings[name].plan) for name in names)) for words, cells in every)
         best = 1 + names.index(found.best) if found.best in names else None
-        blocks.append(Table(("", *names), rows, best=best, groups=dict(groups), caption=_caption(study)))
+        blocks.append(Table(("", *names), table, best=best, groups=dict(groups), caption=_caption(study)))
     blocks.append(Figure("costs", _costs_alt(found), _costs_caption(found)))
     if found.unable:
         blocks.append(Paragraph(unable(found)))
@@ -100,12 +100,16 @@ def _lines(study: Study) -> dict[str, list[tuple[str, _Cells]]]:
             cost.append((f"cost of a token over {years} years", lambda name, _: times(levelised(name) / base)))
 
     def racks(_: str, plan: Plan) -> str:
-        return "-" if plan.deployment.rented else f"{plan.racks:,.0f} of {plan.inputs['servers_per_rack']:.0f}"
+        return "-" if plan.deployment.rented else f"{plan.racks:,.0f}"
+
+    def in_each(_: str, plan: Plan) -> str:
+        return "-" if plan.deployment.rented else f"{plan.inputs['servers_per_rack']:,.0f}"
 
     fleet: list[tuple[str, _Cells]] = [
         ("servers", lambda _, plan: f"{plan.servers:,.0f}"),
         ("spare servers", lambda _, plan: f"{plan.spares:,.0f}"),
-        ("racks, and servers in each", racks),
+        ("racks", racks),
+        ("servers that a rack holds", in_each),
         ("busy, on average", lambda _, plan: percent(plan.utilisation)),
         ("tokens/s of a server", lambda name, plan: _throughput(study, name, plan)),
     ]
@@ -163,6 +167,11 @@ def _caption(study: Study) -> str:
             "of an input token (the default of GKE's inference recommender): both together are the total."
         )
     said.append("Energy is at the meter of the site.")
+    if any(one.plan.deployment.price.high is not None for one in found.standings.values()):
+        said.append(
+            "Of a published price that is a range the plan takes the low end, and the cases any price within: they may "
+            "lie on one side of the plan."
+        )
     for words, attribute in (("Greenhouse gases", "carbon"), ("Water", "water")):
         covers = {getattr(one.plan, attribute).covers for one in found.standings.values()}
         said.append(f"{words}: {listed(sorted(covers))}.")
@@ -228,8 +237,8 @@ def applications(study: Study) -> list[Block]:
                 rows,
                 words=(0, 1, 2 + len(names)),
                 caption="Tokens per second of a whole server that does nothing else, at the largest batch within the "
-                "limits, in the fastest precision that passes the quality gate. A server that does several in turn adds "
-                "up their times, not their rates.",
+                "limits, in the fastest precision that passes the quality gate. A server that does several in turn "
+                "adds up their times, not their rates.",
             )
         )
     if surface_places(found) is not None:
@@ -303,8 +312,8 @@ def _surface_alt(found: Recommendation) -> str:
     ratios = _application_ratios(found)
     said = [f"{name} at {times(ratio)}" for name, ratio in ratios.items()]
     return (
-        f"Surface of the TCO of {found.best} over {found.runner_up} by throughput and server cost ratio, with the break-even "
-        f"line and the applications on it: {listed(said)}."
+        f"Surface of the TCO of {found.best} over {found.runner_up} by throughput and server cost ratio, with the "
+        f"break-even line and the applications on it: {listed(said)}."
     )
 
 

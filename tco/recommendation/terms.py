@@ -26,8 +26,8 @@ class OwnOrRent:
     ratio : float
         Cost of owning all over that of renting all.
     threshold : float or None
-        Share of the hours that a server must be busy for owning it to cost no more than renting it when needed; ``None``
-        where owning is dearer even when always busy, or the rent is paid whether used or not.
+        Share of the hours that a server must be busy for owning it to cost no more than renting it when needed;
+        ``None`` where owning is dearer even when always busy, or the rent is paid whether used or not.
     on_demand : bool
         Whether the rent stops when a server is not needed.
     own, rent : int

@@ -15,18 +15,18 @@ INPUTS: dict[str, tuple[str, str]] = {
     "server_years": ("life of a server", "years"),
     "payments_per_year": ("payments on capital", "a year"),
     "profile": ("demand over the day", ""),
-    "headroom": ("headroom beyond the busiest hour", "%"),
+    "headroom": ("headroom over the busiest hour", "%"),
     "whole": ("whole servers", ""),
     "released": ("idle servers switched off", ""),
-    "load": ("power drawn by a busy server, of the provisioned", "%"),
-    "idle_share": ("power drawn by an idle server, of the provisioned", "%"),
+    "load": ("load of a busy server", "%"),
+    "idle_share": ("load of an idle server", "%"),
     "accelerators": ("accelerators in a server", ""),
     "failures_per_year": ("failures of a server", "a year"),
     "failures_per_accelerator_year": ("failures of an accelerator", "a year"),
     "repair_days": ("repair of a server", "days"),
     "spares_confidence": ("how surely spares suffice", "%"),
     "price_usd": ("price of a server", "USD"),
-    "residual_share": ("value left of a server at the end of its life", "%"),
+    "residual_share": ("value left at the end of a server's life", "%"),
     "network_usd": ("network of a server", "USD"),
     "storage_usd": ("storage of a server", "USD"),
     "installation_usd": ("installation of a server", "USD"),
@@ -58,7 +58,7 @@ INPUTS: dict[str, tuple[str, str]] = {
     "colocation_usd_per_kw_month": ("colocation", "USD/kW-month"),
     "operations_usd_per_kw_month": ("staff and upkeep of the site", "USD/kW-month"),
     "site_power_kw": ("power of the site", "kW"),
-    "pue": ("PUE: power of the site over that of its servers", ""),
+    "pue": ("power usage effectiveness", ""),
     "pue_by_load": ("PUE by load", ""),
     "usd_per_kwh": ("electricity tariff", "USD/kWh"),
     "demand_usd_per_kw_month": ("charge for the highest power", "USD/kW-month"),
@@ -99,7 +99,7 @@ def named(name: str) -> str:
     ('electricity tariff', 'price of a server (h100)')
     """
     owner, inner = split(name)
-    words = INPUTS.get(inner, (inner, ""))[0].partition(":")[0]
+    words = INPUTS.get(inner, (inner, ""))[0]
     return f"{words} ({owner})" if owner else words
 
 
@@ -120,7 +120,7 @@ def keyed(name: str) -> str:
     return f"{words} ({name})" if words else name
 
 
-def value(name: str, amount: float) -> str:
+def value(name: str, amount: float, digits: int = 4) -> str:
     """Write the value of an input with its unit.
 
     Parameters
@@ -128,17 +128,53 @@ def value(name: str, amount: float) -> str:
     name : str
         Of the input.
     amount : float
-        In its own unit; a share.
+        In its own unit; a share, which is written in percent.
+    digits : int
+        That count.
 
     Examples
     --------
     >>> value("usd_per_kwh", 0.0826), value("h100.tokens_per_s", 11400.3)
     ('0.0826 USD/kWh', '11,400 tokens/s')
     """
-    unit = INPUTS.get(split(name)[1], ("", ""))[1]
-    if unit.startswith("%"):
-        return f"{plain(100 * amount)}{SPACE}{unit}"
-    return f"{plain(amount)} {unit}".strip()
+    number, unit = bare(name, amount, digits), unit_of(name)
+    return f"{number}{SPACE if unit.startswith('%') else ' '}{unit}".strip()
+
+
+def unit_of(name: str) -> str:
+    """Return the unit in which an input is written, empty for a ratio or a count.
+
+    Parameters
+    ----------
+    name : str
+        Of the input.
+
+    Examples
+    --------
+    >>> unit_of("h100.price_usd"), unit_of("discount_rate")
+    ('USD', '% a year')
+    """
+    return INPUTS.get(split(name)[1], ("", ""))[1]
+
+
+def bare(name: str, amount: float, digits: int = 4) -> str:
+    """Write the value of an input without its unit.
+
+    Parameters
+    ----------
+    name : str
+        Of the input.
+    amount : float
+        In its own unit; a share, which is written in percent.
+    digits : int
+        That count.
+
+    Examples
+    --------
+    >>> bare("discount_rate", 0.08), bare("usd_per_kwh", 0.0826, 2)
+    ('8', '0.083')
+    """
+    return plain(100 * amount if unit_of(name).startswith("%") else amount, digits)
 
 
 def plain(amount: float, digits: int = 4) -> str:
@@ -249,7 +285,7 @@ def between(low: float, high: float) -> str:
     ('28 % less to 13 % more', '50 % to 10 % less')
     """
     ends = [less(end) for end in (low, high)]
-    short = [end.removesuffix(" than").removesuffix(" as") for end in ends]
+    short = [end.removesuffix(" than").removesuffix(" as much as").removesuffix(" as") for end in ends]
     first, second = short
     for word in (" less", " more"):
         if first.endswith(word) and second.endswith(word):

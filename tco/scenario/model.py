@@ -80,7 +80,7 @@ class ApplicationEntry(_Table):
     latency_s : float, optional
         Longest time of a whole request; no limit if not given [s].
     precisions : tuple of str, optional
-        Formats that may be used; with `max_quality_loss` alone all that pass.
+        Formats that may be used; BF16 if not given, or with `max_quality_loss` all that pass it.
     max_quality_loss : float, optional
         Largest loss of published accuracy against BF16 [percentage points].
     """

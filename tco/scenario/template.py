@@ -113,8 +113,8 @@ _HEAD = """\
 #
 # A scenario: what is to be served, what might serve it, on what terms, and how far each number may be off.
 #
-#   tco check scenario.toml        names every mistake in it, with its line
-#   tco recommend scenario.toml    makes the page to sign, with figures, assumptions and sources
+#   tco check scenario.toml              names every mistake in it, with its line
+#   tco recommend scenario.toml          makes the page to sign, with figures, assumptions and sources
 #   tco schema > scenario.schema.json    lets an editor that knows TOML schemas complete and explain keys
 #
 # It works as it stands: change it into your own case. A line "#key = value" is an optional key at rest: take the # away
@@ -270,7 +270,8 @@ def _keys(
             blocks[-1] += f"\n{line}"  # its text stands above the first
             continue
         origin = f"Default: {key.origin.rstrip('.')}." if key.origin else ""
-        words = [key.text, _FURTHER.get((model, name), ""), "Required." if required else "", origin]
+        must = "Required." if required and (model, name) != (Server, "name") else ""  # else it is the key
+        words = [key.text, _FURTHER.get((model, name), ""), must, origin]
         blocks.append(f"{_said(' '.join(filter(None, words)))}\n{line}")
     return blocks
 
@@ -302,5 +303,5 @@ def _toml(value: Any) -> str:
     if isinstance(value, Mapping):
         return f"{{ {', '.join(f'{key} = {_toml(item)}' for key, item in value.items())} }}"
     if isinstance(value, float) and value >= 1000:
-        return f"{value:_.0f}"
+        value = int(value)
     return f"{int(value):_}" if value == int(value) and value >= 10_000 else repr(value)

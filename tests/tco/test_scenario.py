@@ -855,3 +855,14 @@ def test_every_rack_limit_can_be_met_with_what_the_file_may_say_of_a_server(tmp_
     scenario = read_scenario(written(tmp_path, text))
     assert scenario.servers["dgx-h100"].slots_u == 8
     assert hs.get_server("dgx-h100").slots_u is None
+
+
+def test_no_spares_can_be_said_in_a_file(tmp_path):
+    # sibling: TOML has no None; 0 is the same, servers for those that are away on average in place of spares.
+    path = written(tmp_path, BASE + "[service]\nspares_confidence = 0\n")
+    deployment = tco.Deployment(hs.get_server("dgx-h100"), Facility(), 40_000.0)
+    traffic = tco.Traffic(tokens_per_s=1e6)
+    said = tco.plan(deployment, traffic, read_scenario(path).service)
+    assert said.spares == 0
+    assert said.breakdown == tco.plan(deployment, traffic, Service(spares_confidence=None)).breakdown
+    assert said.servers > tco.plan(deployment, traffic).servers
