@@ -15,7 +15,18 @@ from roofline._arrays import Array, in_floats, is_traced, namespace
 from roofline._validation import count as single
 from roofline._validation import number
 
-__all__ = ["AT_LEAST_ZERO", "POSITIVE", "Checked", "Limits", "alike", "amounts", "checked", "given", "is_more", "single"]
+__all__ = [
+    "AT_LEAST_ZERO",
+    "POSITIVE",
+    "Checked",
+    "Limits",
+    "alike",
+    "amounts",
+    "checked",
+    "given",
+    "is_more",
+    "single",
+]
 
 
 class Limits(TypedDict, total=False):
@@ -94,8 +105,9 @@ def amounts(positive: tuple[str, ...] = (), /, **fields: Any) -> tuple[Array, ..
 
 def alike(values: Mapping[str, Any]) -> dict[str, Any]:
     """Turn NumPy arrays and numbers into arrays of the library that others are of; flags and what is absent stay."""
-    foreign = [value for value in values.values() if not isinstance(value, np.ndarray | np.generic | float | None)]
-    foreign = [value for value in foreign if not isinstance(value, bool)]
+    foreign = [
+        value for value in values.values() if not isinstance(value, np.ndarray | np.generic | float | int | None)
+    ]
     if not foreign:
         return dict(values)
     xp = namespace(*foreign)

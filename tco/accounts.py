@@ -1,7 +1,8 @@
 """The yearly account of a fleet: from traffic to servers, racks and watts, and from those to every part of its cost.
 
-One pure function, :func:`account`, holds the absolute model of which Kim's equation is the special case. Each input
-is a keyword, a number or an array, and they broadcast, so that whatever a user may sweep or draw at random goes in. A term that is ``None`` is not in the account, which is not the same as costing nothing: results list what is left out.
+One function, :func:`account`, holds the absolute model of which Kim's equation is the special case. Each input is a
+keyword, a number or an array, and they broadcast, so that whatever a user may sweep or draw at random goes in. A term
+that is ``None`` is not in the account, which is not the same as costing nothing: results list what is left out.
 
 What drives each part decides how it answers to power, which Kim II-A lumps together as ``Cost_Infra``:
 
@@ -18,11 +19,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
-from roofline._arrays import Array
+from hardware_specs import UnknownValueError
+from roofline._arrays import Array, minimum, namespace
 from tco import capacity
+from tco._checked import AT_LEAST_ZERO, POSITIVE, Limits, checked, is_more
 from tco.finance import HOURS_PER_YEAR, MONTHS_PER_YEAR, SECONDS_PER_YEAR, annual_cost
 
 SERVER_PARTS = ("server", "rent", "spares", "network", "storage", "installation", "licences", "support", "porting")
@@ -32,9 +36,70 @@ INFRASTRUCTURE_PARTS = ("rack", "plant", "colocation", "energy", "demand", "oper
 """What Kim calls ``Cost_Infra``."""
 
 
+PRICED_PARTS = ("server", "spares", "support", "rent")
+"""What follows the price of a server, or its rent: a discount lowers these alone."""
+
+_SHARE: Limits = {"at_least": 0.0, "at_most": 1.0}
+_YEARS: Limits = {"above": 0.0, "at_most": 1000.0}
+_PUE: Limits = {"at_least": 1.0, "at_most": 10.0}
+
+_ACCEPTED: dict[str, Limits] = {
+    "traffic_per_s": POSITIVE,
+    "tokens_per_s": {"at_least": 1e-200, "at_most": 1e200},  # draws of errors with heavy tails go far
+    "power_w": POSITIVE,
+    "discount_rate": {"at_least": 0.0, "at_most": 10.0},
+    "server_years": _YEARS,
+    "payments_per_year": {"above": 0.0, "at_most": HOURS_PER_YEAR},
+    "profile": AT_LEAST_ZERO,
+    "headroom": {"at_least": 0.0, "at_most": 1000.0},
+    "load": {"above": 0.0, "at_most": 1.0},
+    "idle_share": _SHARE,
+    "accelerators": {"above": 0.0, "at_most": 1e9},
+    "failures_per_year": {"at_least": 0.0, "at_most": 1e5},
+    "repair_days": {"at_least": 0.0, "at_most": 1e4},
+    "spares_confidence": {"at_least": 0.0, "at_most": 1 - 1e-12},
+    "price_usd": AT_LEAST_ZERO,
+    "residual_share": _SHARE,
+    "network_usd": AT_LEAST_ZERO,
+    "storage_usd": AT_LEAST_ZERO,
+    "installation_usd": AT_LEAST_ZERO,
+    "licences_usd_per_year": AT_LEAST_ZERO,
+    "support_share_per_year": AT_LEAST_ZERO,
+    "porting_usd": AT_LEAST_ZERO,
+    "rent_usd_per_h": AT_LEAST_ZERO,
+    "upfront_share": _SHARE,
+    "commitment_years": _YEARS,
+    "servers_per_rack": {"at_least": 1e-9, "at_most": 1e9},
+    "rack_usd": AT_LEAST_ZERO,
+    "usd_per_watt": AT_LEAST_ZERO,
+    "facility_years": _YEARS,
+    "colocation_usd_per_kw_month": AT_LEAST_ZERO,
+    "operations_usd_per_kw_month": AT_LEAST_ZERO,
+    "pue": _PUE,
+    "pue_by_load": {"at_least": 0.0, "at_most": 10.0},
+    "usd_per_kwh": AT_LEAST_ZERO,
+    "demand_usd_per_kw_month": AT_LEAST_ZERO,
+    "usd_per_tonne_co2": AT_LEAST_ZERO,
+    "grid_gco2_per_kwh": AT_LEAST_ZERO,
+    "usd_per_m3_water": AT_LEAST_ZERO,
+    "litres_per_kwh": AT_LEAST_ZERO,
+}
+"""What each input may be. All may be private, so no message shows one."""
+
+_NEEDS = {
+    "support_share_per_year": "price_usd",
+    "usd_per_tonne_co2": "grid_gco2_per_kwh",
+    "usd_per_m3_water": "litres_per_kwh",
+    "failures_per_year": "repair_days",
+    "repair_days": "failures_per_year",
+    "spares_confidence": "failures_per_year",
+}
+"""Inputs that say nothing without another."""
+
+
 @dataclass(frozen=True, eq=False)
 class Account:
-    """A fleet and what it costs in a year; every attribute has the shape to which the inputs broadcast.
+    """A fleet and what it costs in a year; each attribute has the shape of the inputs that it depends on, broadcast.
 
     Attributes
     ----------
@@ -44,8 +109,10 @@ class Account:
         Mean traffic over what the servers can serve: it follows from the traffic.
     provisioned_w, mean_power_w, peak_power_w : array
         Of the IT equipment: nameplate, drawn on average, drawn at the busiest hour [W].
+    site_power_w : array
+        To provision for the site: of the IT at full load, PUE included [W].
     pue : array
-        At the mean load.
+        Energy of the facility over that of the IT.
     energy_kwh : array
         Of the facility, PUE included [kWh/year].
     tokens : array
@@ -61,6 +128,7 @@ class Account:
     provisioned_w: Array
     mean_power_w: Array
     peak_power_w: Array
+    site_power_w: Array
     pue: Array
     energy_kwh: Array
     tokens: Array
@@ -68,7 +136,12 @@ class Account:
 
     @property
     def server_usd(self) -> Array:
-        """Kim's ``Cost_Server`` of the whole fleet [USD/year]."""
+        """Kim's ``Cost_Server`` of the whole fleet [USD/year]; an error where neither a price nor a rent is known."""
+        if not {"server", "rent"} & set(self.parts):
+            raise UnknownValueError(
+                "the account has neither price_usd nor rent_usd_per_h, so its total is not known: give one of them "
+                "(0 where servers are paid for), or take infrastructure_usd"
+            )
         return _sum(self.parts, SERVER_PARTS)
 
     @property
@@ -94,6 +167,29 @@ def _sum(parts: Mapping[str, Array], names: tuple[str, ...]) -> Array:
     return sum((parts[name] for name in names if name in parts), start=0.0)
 
 
+def _belong_together(arguments: Mapping[str, Any]) -> None:
+    def has(name: str) -> bool:
+        return arguments.get(name) is not None
+
+    if has("price_usd") and has("rent_usd_per_h"):
+        raise ValueError("price_usd and rent_usd_per_h are both given: a server is bought, or rented")
+    for name in ("rack_usd", "usd_per_watt"):
+        if has("colocation_usd_per_kw_month") and has(name):
+            raise ValueError(f"{name} and colocation_usd_per_kw_month are both given: one stands for the other")
+    for name, needed in _NEEDS.items():
+        if has(name) and not has(needed):
+            raise ValueError(f"{name} says nothing without {needed}: give both, or neither")
+    if has("upfront_share") and not has("commitment_years") and is_more(arguments["upfront_share"], 0.0):
+        raise ValueError("upfront_share says nothing without commitment_years: what is paid at the start is of one")
+    if has("spares_confidence") and not arguments.get("whole", True):
+        raise ValueError("spares_confidence needs whole servers: leave it out, or whole = True")
+    if has("profile"):
+        profile = arguments["profile"]
+        if profile.ndim == 0 or is_more(abs(namespace(profile).mean(profile, axis=-1) - 1), 1e-9):
+            raise ValueError("profile does not average 1: make it with tco.capacity.load_profile")
+
+
+@checked(_belong_together, **{name: limits | Limits(private=True) for name, limits in _ACCEPTED.items()})
 def account(
     *,
     traffic_per_s: Array,
@@ -158,6 +254,7 @@ def account(
         Servers that a slot does not need are switched off, and rent on demand stops.
     load, idle_share : array
         Power drawn by a busy and by an idle server over the provisioned; ``None`` counts idle as busy, an upper bound.
+        Idle above busy counts as busy.
     accelerators : array
         Of a server: rents are of one.
     failures_per_year, repair_days : array, optional
@@ -185,7 +282,8 @@ def account(
     operations_usd_per_kw_month : array, optional
         Staff and upkeep of the site by provisioned power [USD/kW-month].
     pue, pue_by_load : array
-        Power usage effectiveness; or points of (load, PUE), where load is drawn over provisioned power.
+        Power usage effectiveness, 1 to 10; or points of (load, PUE) instead, where load is drawn over provisioned
+        power: energy and demand are then of each slot of the day.
     usd_per_kwh, demand_usd_per_kw_month : array, optional
         Tariff for energy [USD/kWh] and for the highest power [USD/kW-month].
     usd_per_tonne_co2, grid_gco2_per_kwh : array, optional
@@ -196,6 +294,12 @@ def account(
     Returns
     -------
     Account
+
+    Raises
+    ------
+    ValueError
+        An input out of range or not a number (none is shown), a price beside a rent, colocation beside racks or plant,
+        an input that says nothing without another, or a profile that does not average 1.
 
     References
     ----------
@@ -211,7 +315,7 @@ def account(
     >>> {part: round(float(usd)) for part, usd in a.parts.items()}
     {'server': 500000, 'rack': 6000, 'plant': 100000, 'energy': 87600}
     """
-    shape = np.ones(1) if profile is None else np.asarray(profile, dtype=np.float64)
+    shape = np.ones(1) if profile is None else profile
     failing = failures_per_year is not None and repair_days is not None
     spared = failing and spares_confidence is not None
 
@@ -248,15 +352,22 @@ def account(
         "whole": whole,
     }
     power = {
-        "idle_w": busy_w if idle_share is None else np.minimum(idle_share, load) * power_w,
+        "idle_w": busy_w if idle_share is None else minimum(idle_share, load) * power_w,
         "busy_w": busy_w,
         "released": released,
     }
     mean_power_w = capacity.mean_power_w.pure(**day, **power)
     peak_power_w = capacity.peak_power_w.pure(**day, **power)
     provisioned_w = servers * power_w
-    if pue_by_load is not None:
-        pue = capacity.pue_at(load=np.minimum(mean_power_w / provisioned_w, 1.0), points=pue_by_load)
+    if pue_by_load is None:
+        full_pue, billed_w = pue, peak_power_w * pue
+    else:  # each slot of the day has its own, so that the year's is the mean weighted with energy
+        slots_w = capacity.slot_power_w.pure(**day, **power)
+        load_of_slot = minimum(slots_w / capacity._slots(provisioned_w), 1.0)
+        drawn_w = slots_w * capacity.pue_at(load=load_of_slot, points=pue_by_load)
+        xp = namespace(drawn_w)
+        pue = xp.mean(drawn_w, axis=-1) / mean_power_w
+        full_pue, billed_w = capacity.pue_at(load=1.0, points=pue_by_load), xp.max(drawn_w, axis=-1)
     energy_kwh = mean_power_w / 1e3 * pue * HOURS_PER_YEAR
 
     # What each costs in a year.
@@ -276,7 +387,8 @@ def account(
         if commitment_years is not None:  # what is paid at the start is paid before its time
             dearer = upfront_share * (commitment_years * capital(1.0, commitment_years) - 1)
         elif released:
-            rented = np.mean(capacity.servers_on.pure(**day), axis=-1)
+            on = capacity.servers_on.pure(**day)
+            rented = namespace(on).mean(on, axis=-1)
         parts["rent"] = rented * accelerators * rent_usd_per_h * HOURS_PER_YEAR * (1 + dearer)
     for name, usd in (("network", network_usd), ("storage", storage_usd), ("installation", installation_usd)):
         if usd is not None:
@@ -296,7 +408,7 @@ def account(
     if usd_per_kwh is not None:
         parts["energy"] = energy_kwh * usd_per_kwh
     if demand_usd_per_kw_month is not None:
-        parts["demand"] = peak_power_w / 1e3 * pue * MONTHS_PER_YEAR * demand_usd_per_kw_month
+        parts["demand"] = billed_w / 1e3 * MONTHS_PER_YEAR * demand_usd_per_kw_month
     if operations_usd_per_kw_month is not None:
         parts["operations"] = provisioned_kw_months * operations_usd_per_kw_month
     if usd_per_tonne_co2 is not None:
@@ -311,6 +423,7 @@ def account(
         provisioned_w=provisioned_w,
         mean_power_w=mean_power_w,
         peak_power_w=peak_power_w,
+        site_power_w=provisioned_w * full_pue,
         pue=pue,
         energy_kwh=energy_kwh,
         tokens=traffic_per_s * SECONDS_PER_YEAR,

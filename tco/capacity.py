@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from roofline._arrays import Array, ceil, maximum, minimum, namespace
+from roofline._arrays import Array, ceil, is_traced, maximum, minimum, namespace
 from tco._checked import AT_LEAST_ZERO, POSITIVE, Limits, checked, given, is_more, single
 from tco.finance import HOURS_PER_YEAR
 
@@ -655,10 +655,10 @@ def pue_at(*, load: Any, points: Sequence[tuple[float, float]]) -> Array:
     table = given("points", points)
     if table.ndim != 2 or table.shape[1] != 2:
         raise ValueError("points are not accepted: give pairs of (load, pue)")
-    loads = [float(x) for x in given("load of a point", table[:, 0], at_least=0.0, at_most=1.0)]
-    pues = [float(y) for y in given("pue of a point", table[:, 1], **_PUE)]
-    if any(right <= left for left, right in pairwise(loads)):
-        raise ValueError(f"points have loads {loads}: give them rising")
+    loads = given("load of a point", table[:, 0], at_least=0.0, at_most=1.0)
+    pues = given("pue of a point", table[:, 1], **_PUE)
+    if not is_traced(table) and any(right <= left for left, right in pairwise(loads)):
+        raise ValueError(f"points have loads {[float(x) for x in loads]}: give them rising")
     pue = pues[0] + 0 * at
     for (left, right), (start, end) in zip(pairwise(loads), pairwise(pues), strict=True):
         pue = pue + (end - start) * minimum(maximum((at - left) / (right - left), 0.0), 1.0)
@@ -844,7 +844,7 @@ def servers_per_rack_within(limits: Mapping[str, tuple[Any, Any]]) -> RackFit:
         if not isinstance(pair, tuple | list) or len(pair) != 2 or any(side is None for side in pair):
             raise ValueError(f"limits[{name!r}] is not accepted: give both what a rack offers and what a server takes")
         rack, server = (
-            given(f"limits[{name!r}] of a {side}", value, private=True, **POSITIVE)
+            given(f"limits[{name!r}] of a {side}", value, **POSITIVE | Limits(private=True))
             for side, value in zip(("rack", "server"), pair, strict=True)
         )
         quotients.append(rack / server)

@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 
 from roofline._arrays import Array
-from roofline._validation import number
 from tco import ratio
+from tco._checked import Limits, alike, given
 
-_LIMITS: dict[str, dict[str, float]] = {
+_LIMITS: dict[str, Limits] = {
     "r_th": {"at_least": 1e-100, "at_most": 1e100},
     "r_sc": {"at_least": 0.0, "at_most": 1e100},
     "r_ic": {"at_least": 0.0, "at_most": 1e100},
@@ -27,23 +27,7 @@ _LIMITS: dict[str, dict[str, float]] = {
 
 
 def _checked(**arguments: Any) -> dict[str, Array]:
-    checked = {
-        name: number(
-            name,
-            value,
-            above=_LIMITS[name].get("above"),
-            at_least=_LIMITS[name].get("at_least"),
-            at_most=_LIMITS[name].get("at_most"),
-        )
-        for name, value in arguments.items()
-    }
-    if all(isinstance(value, np.ndarray) for value in checked.values()):
-        return checked
-    # Beside an array of another library a single number stays a plain one, which mixes with any.
-    return {
-        name: float(value) if isinstance(value, np.ndarray) and value.shape == () else value
-        for name, value in checked.items()
-    }
+    return alike({name: given(name, value, **_LIMITS[name]) for name, value in arguments.items()})
 
 
 def tco_ratio(*, r_th: Any, r_sc: Any, r_ic: Any = 1.0, server_share: Any = 0.5) -> Array:

@@ -9,13 +9,6 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from tco.recommendation.calibrations import choose_all
-from tco.recommendation.data import as_data
-from tco.recommendation.decide import decide
-from tco.recommendation.page import page, summary
-from tco.recommendation.render import html, markdown
-from tco.recommendation.study import Particulars, Study
-
 
 def add(commands: Any, help_format: type[argparse.HelpFormatter], version: str) -> None:
     """Add the command to the shell.
@@ -52,8 +45,15 @@ Your numbers are masked, and with them all dollars, unless --reveal shows them."
 
 
 def _run(options: argparse.Namespace) -> str:
+    # Here, so that the other commands start without all of it.
     from tqdm import tqdm
 
+    from tco.recommendation.calibrations import choose_all
+    from tco.recommendation.data import as_data
+    from tco.recommendation.decide import decide
+    from tco.recommendation.page import compose, summary
+    from tco.recommendation.render import html, markdown
+    from tco.recommendation.study import Particulars, Study
     from tco.scenario import read_scenario
 
     path = Path(options.scenario)
@@ -76,7 +76,7 @@ def _run(options: argparse.Namespace) -> str:
     )
     if options.json:
         return json.dumps(as_data(study), indent=2)
-    document = page(study)
+    document = compose(study)
     folder = Path(options.out)
     folder.mkdir(parents=True, exist_ok=True)
     pictures: dict[str, bytes] = {}
@@ -90,4 +90,5 @@ def _run(options: argparse.Namespace) -> str:
         (folder / files[name]).write_bytes(picture)
     (folder / "recommendation.md").write_text(markdown(document, files), encoding="utf-8")
     (folder / "recommendation.html").write_text(html(document, pictures), encoding="utf-8")
-    return f"{summary(study, document)}\n\nTo sign: {folder / 'recommendation.html'} (and recommendation.md)"
+    verdict = "To sign" if found.decided else "Not to be signed yet"
+    return f"{summary(study, document)}\n\n{verdict}: {folder / 'recommendation.html'} (and recommendation.md)"

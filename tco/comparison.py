@@ -4,219 +4,23 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import zip_longest
 from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 
-from hardware_specs.errors import did_you_mean
 from roofline._arrays import Array
 from roofline._text import span
-from roofline._validation import choice, number
+from roofline._validation import choice
 from roofline.spread import Interval, Spread, check_level, ratio_logs
-from tco import ratio as formulas
-from tco.defaults import Assumption
-from tco.deployment import Deployment, is_modelled
+from tco._checked import given
+from tco.deployment import Deployment, is_modelled, refused
+from tco.kim_ratios import KimRatios
 
 if TYPE_CHECKING:
     from tco.planning import Plan, PlanComparison
 
 CERTAIN = Spread(0.0)
 """Of a throughput that is given as it is."""
-
-
-class KimRatios:
-    """Kim's ratios of two sides with absolute costs, and what would change the verdict.
-
-    A subclass says what its sides cost: sides ``a`` and ``b``, ``r_th``, ``ratio``, ``probability_a``, and
-    ``_costs_of_a_server``.
-    """
-
-    a: Any
-    b: Any
-
-    if TYPE_CHECKING:
-
-        @property
-        def r_th(self) -> Array:
-            """Throughput ratio of a server."""
-
-        @property
-        def ratio(self) -> Array:
-            """TCO of A over TCO of B."""
-
-        @property
-        def probability_a(self) -> Array | None:
-            """Probability that A is cheaper."""
-
-        def _costs_of_a_server(self, side: Any) -> tuple[float, float]: ...
-
-    @cached_property
-    def _costs(self) -> tuple[float, float, float, float]:
-        """Server and infrastructure cost of a server of A, and of B [USD/year]."""
-        return (*self._costs_of_a_server(self.a), *self._costs_of_a_server(self.b))
-
-    @property
-    def r_sc(self) -> float:
-        """Server cost ratio, per year of life (Kim Eq. 2)."""
-        server_a, _, server_b, _ = self._costs
-        return server_a / server_b
-
-    @property
-    def r_ic(self) -> float | None:
-        """Infrastructure cost ratio of a server (Kim Eq. 3); ``None`` where the rent of B alone contains it."""
-        _, infrastructure_a, _, infrastructure_b = self._costs
-        if infrastructure_b == 0:
-            return None if infrastructure_a else 1.0
-        return infrastructure_a / infrastructure_b
-
-    @property
-    def server_share(self) -> float:
-        """``w``: the server's share of B's total cost (below Kim Eq. 4)."""
-        _, _, server, infrastructure = self._costs
-        return float(formulas.server_share(server_cost=server, infrastructure_cost=infrastructure))
-
-    @property
-    def _shares(self) -> dict[str, float]:
-        """``R_SC``, ``R_IC`` and ``w``, such that Eq. 4 of them is the ratio.
-
-        Where only the rent of B contains its infrastructure, a cost of A's that is next to nothing of B's stands in:
-        the products of Eq. 4 are what counts, and ``(1 − w)·R_IC`` stays A's infrastructure over B's cost.
-        """
-        if self.r_ic is not None:
-            return {"r_sc": self.r_sc, "r_ic": self.r_ic, "server_share": self.server_share}
-        server_a, infrastructure_a, rent_b, _ = self._costs
-        w = 0.5
-        return {"r_sc": server_a / rent_b / w, "r_ic": infrastructure_a / rent_b / (1 - w), "server_share": w}
-
-    @property
-    def break_even_throughput(self) -> Array:
-        """Throughput ratio above which A is cheaper."""
-        return formulas.break_even_throughput(**self._shares)
-
-    @property
-    def break_even_server_cost(self) -> Array | None:
-        """Server cost ratio below which A is cheaper; ``None`` (NaN in arrays) where not even a free server is."""
-        shares = self._shares
-        found = formulas.break_even_server_cost(
-            r_th=self.r_th, r_ic=shares["r_ic"], server_share=shares["server_share"]
-        )
-        return _none_if_nan(found * (self.r_sc / shares["r_sc"]))
-
-    @property
-    def break_even_infrastructure_cost(self) -> Array | None:
-        """Infrastructure cost ratio below which A is cheaper; ``None`` (NaN in arrays) where not even free is."""
-        if self.r_ic is None:
-            return None
-        return _none_if_nan(
-            formulas.break_even_infrastructure_cost(r_th=self.r_th, r_sc=self.r_sc, server_share=self.server_share)
-        )
-
-    @property
-    def not_even_free(self) -> Array:
-        """Whether A would lose even if its servers were free (Kim II-B)."""
-        shares = self._shares
-        return formulas.not_even_free(r_th=self.r_th, r_ic=shares["r_ic"], server_share=shares["server_share"])
-
-    @property
-    def elasticities(self) -> formulas.Elasticities:
-        """Percent by which the ratio moves per percent of each of the three ratios."""
-        return formulas.elasticities(**self._shares)
-
-    @property
-    def level_discount_a(self) -> Array | None:
-        """Discount on A's server at which A draws level: 0 if it is cheaper, ``None`` (NaN in arrays) if none does."""
-        return _none_if_nan(formulas.largest_useful_discount(r_th=self.r_th, **self._shares))
-
-    @property
-    def level_discount_b(self) -> Array | None:
-        """Discount on B's server at which B draws level: 0 if it is cheaper, ``None`` (NaN in arrays) if none does."""
-        return type(self)(self.b, self.a).level_discount_a  # type: ignore[call-arg]
-
-    def verdict(self, level: float = 0.9) -> Any:
-        """Say which is cheaper: ``A``, ``B``, or ``too close to call``.
-
-        Parameters
-        ----------
-        level : float
-            Probability from which one is called cheaper, above 0.5. Where neither throughput says how far it may be
-            off, the ratio alone decides, and :attr:`probability_a` is ``None``.
-
-        Returns
-        -------
-        str or array of str
-            Of the ratio's shape.
-
-        Raises
-        ------
-        ValueError
-            A level that is not above 0.5 and below 1.
-        """
-        share = check_level(level)
-        if share <= 0.5:
-            raise ValueError(f"level = {level!r} is not accepted: give a number above 0.5 and below 1, such as 0.9")
-        probability = self.probability_a
-        if probability is None:
-            probability = np.where(self.ratio < 1, 1.0, np.where(self.ratio > 1, 0.0, 0.5))
-        words = np.where(
-            np.asarray(probability) >= share,
-            "A",
-            np.where(np.asarray(probability) <= 1 - share, "B", "too close to call"),
-        )
-        return str(words) if words.shape == () else words
-
-    def evaluate(self, **changes: Any) -> Array:
-        """TCO ratio with some inputs of either side changed; arrays broadcast, so that any sweep is one call.
-
-        Parameters
-        ----------
-        **changes
-            By the names of the sides' ``inputs``: ``usd_per_kwh`` changes both, ``**{"a.price_usd": ...}`` one.
-
-        Returns
-        -------
-        array
-
-        Raises
-        ------
-        ValueError
-            A name that neither side's account holds.
-
-        Examples
-        --------
-        >>> import hardware_specs as hs, tco
-        >>> a = tco.Deployment(hs.get_server("gaudi-2-hls"), tco.Facility(), 36_000.0)
-        >>> b = tco.Deployment(hs.get_server("dgx-h100"), tco.Facility(), 45_000.0)
-        >>> tco.compare(a, b).evaluate(usd_per_kwh=np.array([0.04, 0.16, 0.32])).round(3)
-        array([0.615, 0.647, 0.682])
-        """
-        of = {"a": {}, "b": {}}  # type: dict[str, dict[str, Any]]
-        for name, value in changes.items():
-            side, dot, inner = name.partition(".")
-            if dot and side in of:
-                of[side][inner] = value
-                continue
-            holders = [key for key in of if getattr(self, key).inputs.get(name) is not None]
-            if not holders:
-                known = {key for key, held in (self.a.inputs | self.b.inputs).items() if held is not None}
-                raise ValueError(f"{name} is no input of either account{did_you_mean(name, known)}")
-            for key in holders:
-                of[key][name] = value
-        return self._cost(self.a, of["a"]) / self._cost(self.b, of["b"])
-
-    def _cost(self, side: Any, changes: dict[str, Any]) -> Array:
-        return side.evaluate(**changes).total_usd
-
-    @property
-    def private(self) -> bool:
-        """Whether any cost is the user's own, so that outputs show ratios and not dollars."""
-        return bool(self.a.private or self.b.private)
-
-    @property
-    def assumptions(self) -> tuple[Assumption, ...]:
-        """Every input of both sides, each once."""
-        pairs = zip_longest(self.a.assumptions, self.b.assumptions)
-        return tuple(dict.fromkeys(item for pair in pairs for item in pair if item is not None))
 
 
 @dataclass(frozen=True, eq=False)
@@ -244,8 +48,8 @@ class Comparison(KimRatios):
         cost_b = self.b.usd_per_year / self.b.tokens_per_s
         return cost_a / cost_b
 
-    def _costs_of_a_server(self, side: Deployment) -> tuple[float, float]:
-        return side.server_usd_per_year, side.infrastructure_usd_per_year
+    def _parts_of_a_server(self, side: Deployment) -> dict[str, float]:
+        return side.breakdown
 
     def _cost(self, side: Deployment, changes: dict[str, Any]) -> Array:
         rate = changes.get("tokens_per_s", side.tokens_per_s)
@@ -263,12 +67,15 @@ class Comparison(KimRatios):
         spreads = [side.spread for side in (self.a, self.b)]
         if spreads == [None, None] or "ideal roofline" in self.kinds:
             return None  # nothing says how far an upper bound is off
+        if self.a.off_alike(self.b):
+            return np.zeros(1)
         return ratio_logs(*(CERTAIN if spread is None else spread for spread in spreads))
 
     def interval(self, level: float = 0.9, of: str = "ratio") -> Interval:
         """Bounds of the TCO ratio, or of R_Th, from what is known of the errors of the throughputs.
 
-        Costs are taken as they are given. A throughput without a spread, a plain number, counts as certain.
+        Costs are taken as they are given. A throughput without a spread, a plain number, counts as certain. Errors that
+        both sides share, such as of the same run on servers bought and rented, leave R_Th as it is.
 
         Parameters
         ----------
@@ -331,7 +138,7 @@ class Comparison(KimRatios):
         Parameters
         ----------
         price_a_usd, price_b_usd : float, optional
-            Price of a server of A and of B [USD]; what it is now if not given.
+            Price of a server of A and of B, the host's memory made alike [USD]; what it is now if not given.
 
         Raises
         ------
@@ -339,7 +146,7 @@ class Comparison(KimRatios):
             A price that is not a number of at least 0.
         """
         costs = [
-            side.usd_per_year if price is None else side.evaluate(price_usd=number(name, price, at_least=0)).total_usd
+            side.usd_per_year if price is None else side.evaluate(price_usd=given(name, price, at_least=0)).total_usd
             for name, side, price in (("price_a_usd", self.a, price_a_usd), ("price_b_usd", self.b, price_b_usd))
         ]
         return costs[0] / costs[1] / self.r_th
@@ -403,7 +210,7 @@ def compare(a: Any, b: Any) -> Any:
     ValueError
         Throughputs of unlike phases, models or workloads. Batch and precision may differ: each machine may run at its
         best. So may the kinds, modelled, calibrated, measured or given: :attr:`Comparison.kinds` says which. Plans of
-        unlike traffic.
+        unlike traffic, or of whole servers and of fractions.
 
     Examples
     --------
@@ -418,7 +225,7 @@ def compare(a: Any, b: Any) -> Any:
     planned = [hasattr(side, "traffic") for side in (a, b)]
     for side, value in (("a", a), ("b", b)):
         if not isinstance(getattr(value, "deployment", value), Deployment):
-            raise ValueError(f"{side} = {value!r} is not accepted: give a Deployment, or a Plan")
+            raise refused(side, value, "a Deployment, or a Plan")
     if planned[0] != planned[1]:
         raise ValueError("a and b are a Plan and a Deployment: compare like with like, such as a.deployment with b")
     left, right = (getattr(side, "deployment", side).throughput for side in (a, b))
@@ -430,6 +237,8 @@ def compare(a: Any, b: Any) -> Any:
 
     if a.traffic != b.traffic:
         raise ValueError("a and b are plans of unlike traffic; compare at equal traffic")
+    if a.whole != b.whole:
+        raise ValueError("a and b are plans of whole servers and of fractions; compare like with like")
     return PlanComparison(a, b)
 
 
@@ -521,12 +330,6 @@ def _phases(estimate: Any) -> tuple[Any, ...]:
         return (estimate.scheduler.step,)
     found = (getattr(estimate, "prefill", None), getattr(estimate, "last_step", None))
     return tuple(phase for phase in found if phase is not None) or (estimate,)
-
-
-def _none_if_nan(value: Any) -> Array | None:
-    if np.shape(value) != ():
-        return value
-    return None if np.isnan(value) else float(value)
 
 
 def _span(values: Any) -> str:

@@ -283,13 +283,15 @@ def server_power(server: Server, accelerator: Accelerator | None) -> Assumption:
     )
 
 
-def facility_assumptions(facility: Facility) -> tuple[Assumption, ...]:
-    """Every input of a facility, with its source where it is a default.
+def facility_assumptions(facility: Facility, leave_out: Collection[str] = ()) -> tuple[Assumption, ...]:
+    """Every input of a facility that has a bearing on costs, with its source where it is a default.
 
     Parameters
     ----------
     facility : Facility
         The facility.
+    leave_out : collection of str
+        Further fields that are of no account.
 
     Examples
     --------
@@ -304,6 +306,27 @@ def facility_assumptions(facility: Facility) -> tuple[Assumption, ...]:
         ("payments_per_year",): "payments_per_year" not in facility.model_fields_set,
     }
     out = {name for names, out_of_account in idle.items() if out_of_account for name in names}
+    return _of_facility(facility, out.union(leave_out))
+
+
+def environment_assumptions(facility: Facility) -> tuple[Assumption, ...]:
+    """Inputs of a facility that greenhouse gases and water follow from, beside those of its energy.
+
+    Parameters
+    ----------
+    facility : Facility
+        The facility.
+
+    Examples
+    --------
+    >>> [a.name for a in environment_assumptions(Facility(grid_l_per_kwh=2.0))]
+    ['grid_gco2_per_kwh', 'wue_l_per_kwh', 'grid_l_per_kwh']
+    """
+    shown = ("grid_gco2_per_kwh", "wue_l_per_kwh", "grid_l_per_kwh")
+    return _of_facility(facility, set(Facility.model_fields).difference(shown))
+
+
+def _of_facility(facility: Facility, out: Collection[str]) -> tuple[Assumption, ...]:
     return given_or_default(facility, FACILITY_SOURCES, unit_of, leave_out=out, ranges=FACILITY_RANGES)
 
 
@@ -335,6 +358,8 @@ def given_or_default(
 ) -> tuple[Assumption, ...]:
     """Every input that a specification of terms holds: the user's own, private, or a default with its source.
 
+    Of a course, such as a profile, it is the number of points.
+
     Parameters
     ----------
     spec : Spec
@@ -351,15 +376,16 @@ def given_or_default(
     found = []
     for name in type(spec).model_fields:
         value, yours = getattr(spec, name), name in spec.model_fields_set
-        if value is None or value is False or isinstance(value, tuple) or name in leave_out:
+        if value is None or value is False or name in leave_out:
             continue
+        points = isinstance(value, tuple)
         low, high, _ = ranges.get(name, (None, None, ""))
         source = sources.get(name, "") + (f"; range {low:g}-{high:g}" if low is not None else "")
         found.append(
             Assumption(
                 name=name,
-                value=float(value),
-                unit=unit(name),
+                value=float(len(value) if points else value),
+                unit="points" if points else unit(name),
                 origin="yours" if yours else "default",
                 source="given" if yours else source,
                 private=yours,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol, cast, runtime_checkable
 
 import numpy as np
 
@@ -101,7 +101,7 @@ class Deployment:
         ):
             value = getattr(self, name)
             if not isinstance(value, kind):
-                raise ValueError(f"{name} = {value!r} is not accepted: give {_named(kind)}, such as {example}")
+                raise refused(name, value, f"{_named(kind)}, such as {example}")
         if self.accelerator is not None and self.accelerator.key != self.server.accelerator:
             raise ValueError(
                 f"accelerator is {self.accelerator.key}, but server {self.server.key} holds {self.server.accelerator}"
@@ -162,6 +162,28 @@ class Deployment:
         found: Spread | None = getattr(phase, "spread", None)
         return found
 
+    def off_alike(self, other: Deployment) -> bool:
+        """Whether its throughput and another's are off by one factor: the same run, or the same losses on one machine.
+
+        Parameters
+        ----------
+        other : Deployment
+            The other.
+        """
+        ours, theirs = (getattr(side.throughput, "unthrottled", side.throughput) for side in (self, other))
+        if ours is theirs:
+            return True
+        if self.server.accelerator != other.server.accelerator:
+            return False
+        losses = [getattr(of, "calibration", None) for of in (ours, theirs)]
+        if losses[0] is not None:
+            return bool(losses[0] == losses[1])
+        said = [
+            (of.source, of.workload, of.devices, float(of.tokens_per_s)) if hasattr(of, "runs") else None
+            for of in (ours, theirs)
+        ]
+        return said[0] is not None and said[0] == said[1]
+
     @property
     def rented(self) -> bool:
         """Whether accelerators are rented, hosting and energy included."""
@@ -175,7 +197,7 @@ class Deployment:
         if self.terms.accelerator_usd is not None:
             return Assumption(
                 name=f"server price of {self.server.key}",
-                value=self.terms.price_usd(None, self.server.accelerators) or 0.0,
+                value=cast("float", self.terms.price_usd(None, self.server.accelerators)),
                 unit="USD",
                 origin="yours",
                 source="given, by item",
@@ -244,8 +266,9 @@ class Deployment:
         >>> d.evaluate(usd_per_kwh=np.array([0.04, 0.08])).parts["energy"].round()
         array([4468., 8935.])
         """
-        one = {"traffic_per_s": 1.0, "tokens_per_s": 1.0, "porting_usd": None, "whole": False}
-        return account(**(with_changes(self.inputs, changes) | one))
+        of_one = {name: value for name, value in self.inputs.items() if name != "porting_usd"}  # which is of a fleet
+        one = {"traffic_per_s": 1.0, "tokens_per_s": 1.0, "whole": False}
+        return account(**(with_changes(of_one, changes) | one))
 
     @property
     def assumptions(self) -> tuple[Assumption, ...]:
@@ -271,10 +294,14 @@ class Deployment:
             origin=origin,
             source=source,
         )
-        if self.rented:
-            return (throughput, self.price, *terms_assumptions(self.terms, self.server.key))
         own = terms_assumptions(self.terms, self.server.key)
-        return (throughput, self.price, self.power, *own, *facility_assumptions(self.facility))
+        if isinstance(self.terms, Rental):
+            financed = {"discount_rate"} if self.terms.upfront_share or self.terms.porting_usd else set()
+            financed |= {"server_years"} if self.terms.porting_usd else set()
+            unused = set(Facility.model_fields) - financed
+            return (throughput, self.price, *own, *facility_assumptions(self.facility, unused))
+        unused = set() if self.terms.years is None else {"server_years"}
+        return (throughput, self.price, self.power, *own, *facility_assumptions(self.facility, unused))
 
     @property
     def private(self) -> bool:
@@ -318,6 +345,27 @@ class Deployment:
         cost = "costs private" if self.private else f"{self.usd_per_year:,.0f} USD/year a server"
         rate = f"{float(np.max(self.tokens_per_s)):,.0f} tokens/s"
         return f"Deployment({self.server.key}: {rate} a server ({served}), {cost})"
+
+
+def refused(name: str, value: object, accepted: str) -> ValueError:
+    """Return the error of an argument of the wrong kind; what is not a text may hold private figures, so not shown.
+
+    Parameters
+    ----------
+    name : str
+        Of the argument.
+    value : object
+        What was given.
+    accepted : str
+        What to give instead.
+
+    Examples
+    --------
+    >>> str(refused("traffic", 1e6, "a Traffic"))
+    'traffic is a float, which is not accepted: give a Traffic'
+    """
+    shown = f"{name} = {value!r} is" if isinstance(value, str) else f"{name} is a {type(value).__name__}, which is"
+    return ValueError(f"{shown} not accepted: give {accepted}")
 
 
 def with_changes(inputs: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:

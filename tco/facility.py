@@ -7,13 +7,14 @@ the rack-bound part falls with the number of servers that fit a rack, the plant 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
 from hardware_specs import Server, UnknownValueError
-from hardware_specs._base import Spec
 from roofline._arrays import Array, namespace
+from tco import capacity
+from tco._own import Own
 
 
 def servers_per_rack(*, rack_power_w: Array, server_power_w: Array) -> Array:
@@ -39,12 +40,12 @@ def servers_per_rack(*, rack_power_w: Array, server_power_w: Array) -> Array:
     return xp.floor(xp.asarray(rack_power_w / server_power_w * (1 + 1e-12)))
 
 
-class Facility(Spec):
+class Facility(Own):
     """A datacentre and the terms on which it is paid for.
 
     Every field has a dated public default, which :data:`FACILITY_SOURCES` explains, or is not in the account unless it
-    is given; one that is given is the user's own and private: results name it but show its value only when revealed (the
-    attributes and ``model_dump`` do show it).
+    is given; one that is given is the user's own and private: results name it but show its value only when revealed
+    (the attributes and ``model_dump`` do show it).
 
     Attributes
     ----------
@@ -114,8 +115,6 @@ class Facility(Spec):
       should be greater than or equal to 1 [type=spec]
     """
 
-    hides_values: ClassVar[bool] = True
-
     pue: Annotated[float, Field(ge=1, le=3)] = 1.25
     pue_by_load: tuple[tuple[float, float], ...] | None = None
     usd_per_kwh: Annotated[float, Field(gt=0, le=2)] = 0.0826
@@ -126,7 +125,7 @@ class Facility(Spec):
     rack_cooling_kw: Annotated[float, Field(gt=0, le=2000)] | None = None
     rack_slots_u: Annotated[float, Field(gt=0, le=100)] | None = None
     rack_weight_kg: Annotated[float, Field(gt=0, le=20_000)] | None = None
-    rack_usd: Annotated[float, Field(ge=0)] = 5_940.0
+    rack_usd: Annotated[float, Field(ge=0, le=1e9)] = 5_940.0
     usd_per_watt: Annotated[float, Field(ge=0, le=200)] = 12.0
     colocation_usd_per_kw_month: Annotated[float, Field(gt=0, le=5_000)] | None = None
     operations_usd_per_kw_month: Annotated[float, Field(ge=0, le=5_000)] | None = None
@@ -180,67 +179,58 @@ class Facility(Spec):
         >>> Facility(rack_cooling_kw=25.0).servers_per_rack(hs.get_server("dgx-h100"), 10_200)
         (2, 'cooling')
         """
-        limits = {"power": (self.rack_power_kw * 1e3, power_w)}
+        limits: dict[str, tuple[float, float]] = {"power": (self.rack_power_kw * 1e3, power_w)}
         if self.rack_cooling_kw is not None:
             limits["cooling"] = (self.rack_cooling_kw * 1e3, power_w)
-        for limit, has, field in (
+        for name, has, needed in (
             ("slots", self.rack_slots_u, "slots_u"),
             ("weight", self.rack_weight_kg, "weight_kg"),
         ):
             if has is None:
                 continue
-            needs = getattr(server, field)
+            needs = getattr(server, needed)
             if needs is None:
                 raise UnknownValueError(
-                    f"facility.rack_{field} limits the rack, but servers.{server.key}.{field} is not known: give it, "
+                    f"facility.rack_{needed} limits the rack, but servers.{server.key}.{needed} is not known: give it, "
                     f"or leave the limit out"
                 )
-            limits[limit] = (has, float(needs))
-        fit = {limit: float(servers_per_rack(rack_power_w=has, server_power_w=needs))
-               for limit, (has, needs) in limits.items()}  # fmt: skip
-        limit = min(fit, key=lambda name: fit[name])
-        if fit[limit] < 1:
-            field = {"power": "rack_power_kw", "cooling": "rack_cooling_kw"}.get(limit, f"rack_{limit}")
-            field = {"slots": "rack_slots_u", "weight": "rack_weight_kg"}.get(limit, field)
+            limits[name] = (has, float(needs))
+        fit = capacity.servers_per_rack_within(limits)
+        limit = fit.binding_names
+        if fit.servers < 1:
+            field = {"power": "power_kw", "cooling": "cooling_kw", "slots": "slots_u", "weight": "weight_kg"}[limit]
             # Either figure may be private, so neither is shown.
             raise ValueError(
-                f"facility.{field} is below what one server needs, so no rack holds one: give more "
-                f"(in a costs file: [facility] {field} = ...)"
+                f"facility.rack_{field} is below what one server needs, so no rack holds one: give more "
+                f"(in a costs file: [facility] rack_{field} = ...)"
             )
-        return int(fit[limit]), limit
+        return int(fit.servers), limit
 
     @property
     def terms(self) -> dict[str, Any]:
-        """What :func:`tco.account` takes of a facility, by its names."""
+        """What :func:`tco.account` takes of a facility, by its names; what has no bearing on its costs is left out."""
         owned = self.colocation_usd_per_kw_month is None
-        return {
+        found = {
             "discount_rate": self.discount_rate,
             "payments_per_year": float(self.payments_per_year),
-            "facility_years": self.facility_years,
             "load": self.load,
             "idle_share": self.idle_share,
             "rack_usd": self.rack_usd if owned else None,
             "usd_per_watt": self.usd_per_watt if owned else None,
             "colocation_usd_per_kw_month": self.colocation_usd_per_kw_month,
             "operations_usd_per_kw_month": self.operations_usd_per_kw_month,
-            "pue": self.pue,
-            "pue_by_load": self.pue_by_load,
             "usd_per_kwh": self.usd_per_kwh,
             "demand_usd_per_kw_month": self.demand_usd_per_kw_month,
             "usd_per_tonne_co2": self.usd_per_tonne_co2,
-            "grid_gco2_per_kwh": self.grid_gco2_per_kwh,
             "usd_per_m3_water": self.usd_per_m3_water,
-            "litres_per_kwh": self.wue_l_per_kwh,
         }
-
-    def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:
-        """Yield what ``repr`` shows: the public defaults, and of the user's own that it is given."""
-        for name in type(self).model_fields:
-            value = getattr(self, name)
-            if name in self.model_fields_set and value is not None:
-                yield name, "(private)"
-            elif value is not None:
-                yield name, value
+        if owned:
+            found["facility_years"] = self.facility_years
+        if self.usd_per_tonne_co2 is not None:
+            found["grid_gco2_per_kwh"] = self.grid_gco2_per_kwh
+        if self.usd_per_m3_water is not None:
+            found["litres_per_kwh"] = self.wue_l_per_kwh
+        return found | ({"pue": self.pue} if self.pue_by_load is None else {"pue_by_load": self.pue_by_load})
 
 
 FACILITY_SOURCES: dict[str, str] = {

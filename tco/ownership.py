@@ -21,7 +21,8 @@ import numpy.typing as npt
 
 from roofline._arrays import Array
 from roofline._validation import number
-from tco.break_even import _amounts, utilisation
+from tco._checked import amounts
+from tco.break_even import utilisation
 from tco.finance import HOURS_PER_YEAR, capital_recovery_factor
 
 MOST_SERVERS = 10_000_000
@@ -62,7 +63,7 @@ def effective_usd_per_h(
     >>> effective_usd_per_h(usd_per_h=1.30, upfront_share=0.25, commitment_years=3, rate=0.08).round(4)
     np.float64(1.3533)
     """
-    (c,) = _amounts(usd_per_h=usd_per_h)
+    (c,) = amounts(usd_per_h=usd_per_h)
     s = number("upfront_share", upfront_share, at_least=0, at_most=1)
     n = number("commitment_years", commitment_years, at_least=1 / HOURS_PER_YEAR, at_most=100)
     r = number("rate", rate, at_least=0, at_most=10)
@@ -133,7 +134,7 @@ class Terms:
     idle_usd_per_h: float
 
     def __post_init__(self) -> None:
-        busy, idle = _amounts(usd_per_h=self.usd_per_h, idle_usd_per_h=self.idle_usd_per_h)
+        busy, idle = amounts(usd_per_h=self.usd_per_h, idle_usd_per_h=self.idle_usd_per_h)
         if busy.shape or idle.shape:
             raise ValueError("terms are of one kind of server: give one number for each rate")
         if idle > busy:

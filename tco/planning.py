@@ -1,129 +1,32 @@
 """A plan: the traffic to serve, the fleet that serves it, and what that costs in absolute terms.
 
 Kim's ratios need neither traffic nor whole servers. A purchase does: servers, racks and spares come in whole numbers,
-are bought for the busiest hour and powered for the mean. How busy they are follows from the traffic. Of the plan's absolute
-costs Kim's three ratios and ``w`` can be recovered, and Eq. 4 of them is the plans' ratio exactly.
+are bought for the busiest hour and powered for the mean. How busy they are follows from the traffic. Of the plan's
+absolute costs Kim's three ratios and ``w`` can be recovered, and Eq. 4 of them is the plans' ratio exactly.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Annotated, Any, ClassVar
+from typing import Any
 
 import numpy as np
-from pydantic import Field
 
-from hardware_specs._base import Spec
-from roofline._validation import number
+from roofline._validation import count
 from roofline.spread import Interval, check_level
-from tco import capacity, environment, finance
+from tco import environment, finance
 from tco.accounts import Account, account
-from tco.comparison import KimRatios
-from tco.defaults import Assumption, given_or_default
-from tco.deployment import Deployment, with_changes
-from tco.purchase import Rental
+from tco.allocation import TokenPrices, allocate
+from tco.defaults import Assumption, environment_assumptions, given_or_default
+from tco.demand import SERVICE_SOURCES, SERVICE_UNITS, TRAFFIC_UNITS, Service, Traffic
+from tco.deployment import Deployment, refused, with_changes
+from tco.kim_ratios import KimRatios
+
+__all__ = ["ABSENT", "SERVICE_SOURCES", "Plan", "PlanComparison", "Service", "Traffic", "plan"]
 
 _DRAWS = 4096
 
-
-class _Own(Spec):
-    """What a user says of a service: ``repr`` keeps the figures to itself."""
-
-    hides_values: ClassVar[bool] = True
-
-    def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:
-        for name in type(self).model_fields:
-            value = getattr(self, name)
-            if value is not None:
-                yield name, "(private)" if name in self.model_fields_set else value
-
-
-class Traffic(_Own):
-    """Tokens to serve, on average and over the day.
-
-    Attributes
-    ----------
-    tokens_per_s : float
-        Mean demand, in the tokens that the deployment's throughput counts: generated ones, or those of prompts in a
-        prefill [token/s].
-    profile : tuple of float, optional
-        Demand over equal slots of a day in any unit, 24 for hours; flat if not given.
-    input_tokens_per_token : float, optional
-        Prompt tokens that come with each token served, to divide the cost between both.
-    growth_per_year : float
-        0.5 is half as much again each year.
-
-    Examples
-    --------
-    >>> Traffic(tokens_per_s=2e6, profile=(1.0, 1.0, 2.0, 4.0)).peak_to_mean
-    2.0
-    """
-
-    tokens_per_s: Annotated[float, Field(gt=0, le=1e15)]
-    profile: tuple[Annotated[float, Field(ge=0)], ...] | None = None
-    input_tokens_per_token: Annotated[float, Field(ge=0, le=1e6)] | None = None
-    growth_per_year: Annotated[float, Field(gt=-1, le=100)] = 0.0
-
-    def _problems(self) -> Iterator[tuple[tuple[str | int, ...], str]]:
-        yield from super()._problems()
-        if self.profile is not None and not any(self.profile):
-            yield ("profile",), "should have one slot with traffic at least"
-
-    @property
-    def shape(self) -> Any:
-        """Demand of each slot over the mean."""
-        return capacity.load_profile([1.0] if self.profile is None else self.profile)
-
-    @property
-    def peak_to_mean(self) -> float:
-        """Busiest slot over the mean."""
-        return float(np.max(self.shape))
-
-
-class Service(_Own):
-    """How much more than the mean is kept, and what happens when servers fail.
-
-    Attributes
-    ----------
-    headroom : float
-        Capacity beyond the busiest slot, as a share of it.
-    failures_per_accelerator_year : float
-        Failures of one accelerator that take its server out [1/year].
-    repair_days : float
-        Days until a server is back [day].
-    spares_confidence : float, optional
-        Probability with which spares on the shelf replace every server that is away; 0 (or ``None``) adds servers for
-        those away on average instead.
-    released : bool
-        Servers that a slot does not need are switched off, and rent on demand stops.
-
-    Examples
-    --------
-    >>> Service(headroom=0.2).repair_days
-    7.0
-    """
-
-    headroom: Annotated[float, Field(ge=0, le=100)] = 0.0
-    failures_per_accelerator_year: Annotated[float, Field(ge=0, le=1000)] = 0.091
-    repair_days: Annotated[float, Field(gt=0, le=1000)] = 7.0
-    spares_confidence: Annotated[float, Field(ge=0, lt=1)] | None = 0.99
-    released: bool = False
-
-
-SERVICE_SOURCES: dict[str, str] = {
-    "headroom": "none beyond the busiest hour: the throughput is one within the limits on latency already",
-    "failures_per_accelerator_year": "Llama 3 training, 220 faults of GPUs and their memory on 16,384 H100 in 54 days "
-    "(0.173 with every interruption); inference strains less",
-    "repair_days": "assumed: a week until a server is back, for want of a published figure",
-    "spares_confidence": "assumed: spares cover all but one day in a hundred",
-    "released": "servers stay on, as they do where nothing else waits for them",
-}
-"""Where each default of :class:`Service` comes from."""
-
-_SERVICE_UNITS = {"failures_per_accelerator_year": "1/year", "repair_days": "days"}
-_TRAFFIC_UNITS = {"tokens_per_s": "tokens/s", "growth_per_year": "per year"}
 
 ABSENT = {
     "network_usd": "network between servers",
@@ -164,13 +67,13 @@ class Plan:
     @cached_property
     def inputs(self) -> dict[str, Any]:
         """What :func:`tco.account` takes, by its names."""
-        service = self.service
+        service, owned = self.service, not self.deployment.rented  # who rents out replaces what fails
         failures = service.failures_per_accelerator_year * self.deployment.server.accelerators
         return self.deployment.inputs | {
             "traffic_per_s": self.traffic.tokens_per_s,
             "headroom": service.headroom,
-            "failures_per_year": None if self.deployment.rented else failures,
-            "repair_days": service.repair_days,
+            "failures_per_year": failures if owned else None,
+            "repair_days": service.repair_days if owned else None,
         }
 
     def evaluate(self, **changes: Any) -> Account:
@@ -188,16 +91,17 @@ class Plan:
         Raises
         ------
         ValueError
-            A name that is not in this account.
+            A name that is not in this account, or a value out of range, which is not shown.
         """
         inputs = with_changes(self.inputs, changes)
+        spared = self.whole and not self.deployment.rented and self.service.spares_confidence
         # Each slot of the day is one more axis, behind those of the inputs.
         return account(
             **inputs,
             profile=self.traffic.shape,
             whole=self.whole,
             released=self.service.released,
-            spares_confidence=(self.service.spares_confidence or None) if self.whole else None,
+            spares_confidence=self.service.spares_confidence if spared else None,
         )
 
     @cached_property
@@ -217,8 +121,8 @@ class Plan:
 
     @property
     def racks(self) -> float:
-        """Racks that the servers fill."""
-        return float(self.account.racks)
+        """Racks that the servers fill; 0 where they are rented, which stand in another's."""
+        return 0.0 if self.deployment.rented else float(self.account.racks)
 
     @property
     def utilisation(self) -> float:
@@ -228,7 +132,7 @@ class Plan:
     @property
     def site_power_w(self) -> float:
         """Power to provision for the site, PUE included [W]."""
-        return float(self.account.provisioned_w * self.account.pue)
+        return float(self.account.site_power_w)
 
     @cached_property
     def breakdown(self) -> dict[str, float]:
@@ -272,7 +176,7 @@ class Plan:
     @cached_property
     def carbon(self) -> environment.Carbon:
         """Greenhouse gases of a year: of the electricity, and of making the servers where that is known."""
-        embodied = None if isinstance(self.deployment.terms, Rental) else self.deployment.terms.embodied_kg
+        embodied = getattr(self.deployment.terms, "embodied_kg", None)
         known = embodied is not None
         return environment.carbon(
             kwh=float(self.account.energy_kwh),
@@ -313,17 +217,21 @@ class Plan:
         years : int
             From the first.
 
+        Returns
+        -------
+        float
+
         Raises
         ------
         ValueError
             Not a whole number of one or more, or traffic that shrinks, which would sell servers as if rented.
         """
-        number("years", years, at_least=1, at_most=100, whole=True)
+        years = count("years", years, at_most=100)
         if self.traffic.growth_per_year < 0:
             raise ValueError(
                 "traffic.growth_per_year is below 0: servers that are bought stay; plan each year by itself"
             )
-        growth = (1 + self.traffic.growth_per_year) ** np.arange(int(years))
+        growth = (1 + self.traffic.growth_per_year) ** np.arange(years)
         by_year = self.evaluate(traffic_per_s=self.traffic.tokens_per_s * growth)
         return float(
             finance.levelised_cost(
@@ -333,6 +241,29 @@ class Plan:
             )
         )
 
+    def token_prices(self, **rule: Any) -> TokenPrices:
+        """Cost of a million input and of a million output tokens, by a rule that conserves the total.
+
+        Parameters
+        ----------
+        **rule
+            As :func:`tco.allocation.allocate` takes it: ``method`` and what goes with it.
+
+        Returns
+        -------
+        TokenPrices
+
+        Raises
+        ------
+        ValueError
+            The traffic does not say how many input tokens come with each, or a rule that is not one.
+        """
+        read = self.traffic.input_tokens_per_token
+        if read is None:
+            raise ValueError("traffic.input_tokens_per_token is not known: give it, to divide the cost between both")
+        tokens = self.account.tokens
+        return allocate(usd=self.usd_per_year, input_tokens=read * tokens, output_tokens=tokens, **rule)
+
     @property
     def left_out(self) -> tuple[str, ...]:
         """Terms that are not in the account because nobody gave them, in words."""
@@ -340,13 +271,18 @@ class Plan:
 
     @property
     def assumptions(self) -> tuple[Assumption, ...]:
-        """Every input, with its origin."""
-        return (
-            *given_or_default(self.traffic, {"growth_per_year": "none, unless it is given"},
-                              lambda name: _TRAFFIC_UNITS.get(name, "")),
-            *given_or_default(self.service, SERVICE_SOURCES, lambda name: _SERVICE_UNITS.get(name, "")),
+        """Every input, with its origin; of the facility also those that greenhouse gases and water follow from."""
+        growth = {"growth_per_year": "none, unless it is given"}
+        unused = ("failures_per_accelerator_year", "repair_days", "spares_confidence") if self.deployment.rented else ()
+        found = (
+            *given_or_default(self.traffic, growth, lambda name: TRAFFIC_UNITS.get(name, "")),
+            *given_or_default(
+                self.service, SERVICE_SOURCES, lambda name: SERVICE_UNITS.get(name, ""), leave_out=unused
+            ),
             *self.deployment.assumptions,
-        )  # fmt: skip
+            *environment_assumptions(self.deployment.facility),
+        )
+        return tuple(dict.fromkeys(found))
 
     @property
     def private(self) -> bool:
@@ -356,11 +292,11 @@ class Plan:
     def __repr__(self) -> str:
         spares = f" + {self.spares:,.0f} spare" if self.spares else ""
         count = f"{self.servers:,.0f}" if self.whole else f"{self.servers:,.2f}"
-        racks = f"{self.racks:,.0f}" if self.whole else f"{self.racks:,.2f}"
+        racks = f" in {self.racks:,.0f} racks" if self.whole else f" in {self.racks:,.2f} racks"
+        where = ", rented" if self.deployment.rented else racks
         cost = "costs private" if self.private else f"{self.usd_per_million_tokens:,.3g} USD per 10⁶ tokens"
         return (
-            f"Plan({self.deployment.server.key}: {count}{spares} servers in {racks} racks, "
-            f"{self.utilisation:.0%} busy, {cost})"
+            f"Plan({self.deployment.server.key}: {count}{spares} servers{where}, {self.utilisation:.0%} busy, {cost})"
         )
 
 
@@ -392,18 +328,18 @@ def plan(deployment: Deployment, traffic: Traffic, service: Service | None = Non
     >>> import hardware_specs as hs, tco
     >>> d = tco.Deployment(hs.get_server("dgx-h100"), tco.Facility(), throughput=40_000.0)
     >>> tco.plan(d, tco.Traffic(tokens_per_s=1e6, profile=(1, 1, 2)), tco.Service(headroom=0.2))
-    Plan(dgx-h100: 45 + 3 spare servers in 15 racks, 56% busy, costs private)
+    Plan(dgx-h100: 45 + 3 spare servers in 15 racks, 56% busy, 0.16 USD per 10⁶ tokens)
     """
     for name, value, kind in (("deployment", deployment, Deployment), ("traffic", traffic, Traffic)):
         if not isinstance(value, kind):
-            raise ValueError(f"{name} = {value!r} is not accepted: give a {kind.__name__}")
+            raise refused(name, value, f"a {kind.__name__}")
     if service is not None and not isinstance(service, Service):
-        raise ValueError(f"service = {service!r} is not accepted: give a Service")
+        raise refused("service", service, "a Service")
     if np.shape(deployment.tokens_per_s) != ():
         raise ValueError("deployment has several throughputs: plan one, or sweep plan.evaluate(tokens_per_s=...)")
     made = Plan(deployment, traffic, service or Service(), whole)
     available = deployment.facility.site_power_kw
-    if available is not None and made.site_power_w > available * 1e3:
+    if available is not None and not deployment.rented and made.site_power_w > available * 1e3:
         share = made.site_power_w / (available * 1e3)
         raise ValueError(
             f"facility.site_power_kw does not feed the fleet: {made.servers:,.0f} servers of {deployment.server.key} "
@@ -435,8 +371,11 @@ class PlanComparison(KimRatios):
         """TCO of A over TCO of B, from the absolute costs."""
         return self.a.usd_per_year / self.b.usd_per_year
 
-    def _costs_of_a_server(self, side: Plan) -> tuple[float, float]:
-        return float(side.account.server_usd) / side.servers, float(side.account.infrastructure_usd) / side.servers
+    def _parts_of_a_server(self, side: Plan) -> dict[str, float]:
+        return {part: usd / side.servers for part, usd in side.breakdown.items()}
+
+    def _cost(self, side: Plan, changes: dict[str, Any]) -> Any:
+        return side.evaluate(**changes).total_usd
 
     @cached_property
     def _ratios_drawn(self) -> Any:
@@ -446,9 +385,11 @@ class PlanComparison(KimRatios):
         if spreads == [None, None] or "ideal roofline" in kinds:
             return None
         shares = (np.arange(_DRAWS) + 0.5) / _DRAWS
-        shuffle = np.random.default_rng(0).permutation(_DRAWS)  # each share once on either side, in no common order
+        in_order = np.arange(_DRAWS)  # each share once on either side, in no common order unless they are off alike
+        alike = self.a.deployment.off_alike(self.b.deployment)
+        other = in_order if alike else np.random.default_rng(0).permutation(_DRAWS)
         totals = []
-        for side, spread, order in zip((self.a, self.b), spreads, (np.arange(_DRAWS), shuffle), strict=True):
+        for side, spread, order in zip((self.a, self.b), spreads, (in_order, other), strict=True):
             logs = np.zeros(_DRAWS) if spread is None else np.asarray(spread.quantile(shares))[order]
             rates = float(side.deployment.tokens_per_s) * np.exp(logs)
             totals.append(side.evaluate(tokens_per_s=rates).total_usd)

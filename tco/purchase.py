@@ -7,11 +7,11 @@ hosting and energy included. What is not given is not in the account, and result
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Annotated, Any, ClassVar
+from typing import Annotated
 
 from pydantic import Field
 
-from hardware_specs._base import Positive, Spec
+from tco._own import Own
 
 Usd = Annotated[float, Field(ge=0, le=1e12)]
 """An amount of US dollars, 0 included: a user who says so means it."""
@@ -20,18 +20,7 @@ Share = Annotated[float, Field(ge=0, le=1)]
 """A part of something, 0 to 1."""
 
 
-class _Private(Spec):
-    """Terms of the user's own: ``repr`` names what is given and keeps the amounts to itself."""
-
-    hides_values: ClassVar[bool] = True
-
-    def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:
-        for name in type(self).model_fields:
-            if name in self.model_fields_set and getattr(self, name) is not None:
-                yield name, "(private)"
-
-
-class Purchase(_Private):
+class Purchase(Own):
     """Terms on which a server is bought, each of one server unless it says otherwise.
 
     Attributes
@@ -52,7 +41,8 @@ class Purchase(_Private):
     scale_out_usd : float, optional
         Network between servers that the price leaves out [USD].
     network_share : float, optional
-        Network as a share of the cost of servers and network together, instead of the two above.
+        Network as a share of the cost of servers and network together, instead of the two above; at the server's price
+        here, so that a discount on servers leaves the network as it is.
     storage_usd : float, optional
         Storage that the price leaves out [USD].
     installation_usd : float, optional
@@ -78,13 +68,13 @@ class Purchase(_Private):
     Examples
     --------
     >>> Purchase(scale_out_usd=12_000.0, support_share_per_year=0.05)
-    Purchase(scale_out_usd='(private)', support_share_per_year='(private)')
+    Purchase(scale_out_usd='(private)', support_share_per_year='(private)', residual_share=0.0)
     """
 
     accelerator_usd: Annotated[float, Field(gt=0, le=1e9)] | None = None
     host_usd: Annotated[float, Field(gt=0, le=1e9)] | None = None
-    host_memory_gib: Positive | None = None
-    host_memory_alike_gib: Positive | None = None
+    host_memory_gib: Annotated[float, Field(gt=0, le=1e6)] | None = None
+    host_memory_alike_gib: Annotated[float, Field(gt=0, le=1e6)] | None = None
     usd_per_gib: Annotated[float, Field(gt=0, le=1e4)] | None = None
     scale_up_usd: Usd | None = None
     scale_out_usd: Usd | None = None
@@ -168,8 +158,8 @@ class Purchase(_Private):
         return sum(known) if known else None
 
 
-class Rental(_Private):
-    """Terms on which accelerators are rented, with hosting and energy.
+class Rental(Own):
+    """Terms on which accelerators are rented, with hosting and energy, and whatever carbon price their owner pays.
 
     Attributes
     ----------

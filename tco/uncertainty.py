@@ -5,12 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from tco.comparison import Comparison, KimRatios
+import numpy as np
+
 from tco.defaults import Assumption
 from tco.deployment import Deployment
+from tco.kim_ratios import KimRatios
 
 if TYPE_CHECKING:
     from tco.risk import Distribution, Simulation, Tornado
+
+
+_IN_ACCOUNT = {"wue_l_per_kwh": "litres_per_kwh"}
+"""Fields of a facility that an account calls otherwise."""
 
 
 def known(comparison: KimRatios) -> dict[str, Distribution]:
@@ -28,7 +34,8 @@ def known(comparison: KimRatios) -> dict[str, Distribution]:
     Returns
     -------
     dict of str to Distribution
-        By the names that :meth:`Comparison.evaluate` takes; what both sides share is one input.
+        By the names that :meth:`Comparison.evaluate` takes; what both sides share is one input, and what one side has
+        otherwise is of the other alone.
 
     Examples
     --------
@@ -38,10 +45,26 @@ def known(comparison: KimRatios) -> dict[str, Distribution]:
     >>> sorted(tco.uncertainty.known(tco.compare(a, b)))
     ['discount_rate', 'facility_years', 'load', 'pue', 'server_years', 'usd_per_watt']
     """
+    a, b = (getattr(side, "deployment", side) for side in (comparison.a, comparison.b))
+    _refuse_several(a, b)
+    sides = {"a": of_side("a", a, comparison.a.inputs), "b": of_side("b", b, comparison.b.inputs)}
+    rates = [side.get(f"{name}.tokens_per_s") for name, side in sides.items()]
+    if rates[0] is not None and rates[0] == rates[1] and a.off_alike(b):
+        sides = {name: {"tokens_per_s": rates[0]} | _without(side, "tokens_per_s") for name, side in sides.items()}
     found: dict[str, Distribution] = {}
-    for side, of in (("a", comparison.a), ("b", comparison.b)):
-        found |= of_side(side, getattr(of, "deployment", of), of.inputs)
+    for name, other, deployment in (("a", "b", b), ("b", "a", a)):
+        said = _said(deployment)
+        for key, one in sides[name].items():
+            # What the other side gives itself must not move with this one's default.
+            own = key in said and sides[other].get(key) != one
+            found[f"{name}.{key}" if own else key] = one
     return found
+
+
+def _said(deployment: Deployment) -> set[str]:
+    """Inputs that a side's costs follow from, by their names in the account."""
+    names = {_IN_ACCOUNT.get(item.name, item.name) for item in deployment.assumptions}
+    return names if getattr(deployment.terms, "years", None) is None else names | {"server_years"}
 
 
 def of_side(prefix: str, deployment: Deployment, inputs: Mapping[str, Any]) -> dict[str, Distribution]:
@@ -66,13 +89,15 @@ def of_side(prefix: str, deployment: Deployment, inputs: Mapping[str, Any]) -> d
         name, paid = ("rent_usd_per_h", price.value) if deployment.rented else ("price_usd", inputs["price_usd"])
         # Terms may add to the quoted price, so its range is moved along.
         found[f"{prefix}.{name}"] = Uniform(paid, paid + price.high - price.value)
-    own_life = getattr(deployment.terms, "years", None) is not None
     for item in deployment.assumptions:
-        if item.name == "server_years" and own_life:
-            continue
-        if _ranged(item) and inputs.get(item.name) is not None:
-            found[item.name] = _around(item)
+        name = _IN_ACCOUNT.get(item.name, item.name)
+        if _ranged(item) and inputs.get(name) is not None:
+            found[name] = _around(item)
     return found
+
+
+def _without(side: Mapping[str, Distribution], name: str) -> dict[str, Distribution]:
+    return {key: one for key, one in side.items() if not key.endswith(f".{name}")}
 
 
 def _ranged(item: Assumption) -> bool:
@@ -162,9 +187,13 @@ def tornado(comparison: KimRatios, inputs: Mapping[str, Any] | None = None, *, l
 
 
 def _given(comparison: KimRatios, inputs: Mapping[str, Any] | None) -> dict[str, Any]:
-    if isinstance(comparison, Comparison) and comparison.ratio.shape != ():
-        raise ValueError("comparison is of several throughputs: give one of scalar shape")
+    _refuse_several(*(getattr(side, "deployment", side) for side in (comparison.a, comparison.b)))
     chosen = known(comparison) if inputs is None else dict(inputs)
     if not chosen:
         raise ValueError("nothing says how far an input may be off: give inputs, such as {'usd_per_kwh': ...}")
     return chosen
+
+
+def _refuse_several(*sides: Deployment) -> None:
+    if any(np.shape(side.tokens_per_s) != () for side in sides):
+        raise ValueError("comparison is of several throughputs: give one of scalar shape")

@@ -33,6 +33,8 @@ def power_cap(
 ) -> Axes:
     """Draw cost per token and throughput over the power cap, relative to no cap.
 
+    Of what :func:`tco.power_cap.best_cap` chose: ``power_cap(**choice.drawn())``.
+
     Where a cap lets one more server into a rack, at ``P_rack/n``, the cost steps. A cap pays where the cost is below
     1×, which is shaded. Lines are modelled or interpolated, measured points filled, and what is extrapolated is dashed
     and hatched.
@@ -49,7 +51,8 @@ def power_cap(
     optimum_w : float, optional
         The best of the caps [W]; where the cost is lowest if not given.
     kinds : str or sequence of str
-        How each point is known: ``measured``, ``modelled``, ``interpolated`` or ``extrapolated``; one word for all.
+        How each point is known: ``measured``, ``modelled``, ``interpolated``, ``assumed`` or ``extrapolated``; one word
+        for all.
     ax : Axes, optional
         Where to draw; a new figure if not given.
     title : str, optional
@@ -150,13 +153,14 @@ def power_cap(
         note.set(gid="line label", fontweight="bold")
     ax.xaxis.set_major_locator(MaxNLocator(8, steps=[1, 2, 2.5, 5, 10]))
     ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.6g}"))
-    ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: times(value)))
+    ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.3g}×"))
     ax.tick_params(labelsize=FONT_POINTS)
     ax.set_xlabel(f"power cap [{unit}]")
     ax.set_ylabel("relative to no cap")
     ax.spines[["top", "right"]].set_visible(False)
     known = dict.fromkeys(plan.kinds)
-    signs = {"measured": "filled: measured", "modelled": "line: modelled", "interpolated": "line: interpolated"}
+    signs = {"measured": "filled: measured", "modelled": "line: modelled", "interpolated": "line: interpolated",
+             "assumed": "line: assumed"}  # fmt: skip
     said = [text for kind, text in signs.items() if kind in known]
     if plan.extrapolated:
         said.append("dashed and hatched: extrapolated")

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from roofline._validation import choice
 
-KINDS = ("measured", "modelled", "interpolated", "extrapolated")
+KINDS = ("measured", "modelled", "interpolated", "assumed", "extrapolated")
 """How a point of the curve is known."""
 
 _Array = npt.NDArray[np.float64]
@@ -129,7 +129,7 @@ def plan_power_cap(
     optimum_w : float, optional
         The best of the caps [W]; where the cost is lowest if not given.
     kinds : str or sequence of str
-        How each point is known: ``measured``, ``modelled``, ``interpolated`` or ``extrapolated``; one word for all.
+        How each point is known: one of :data:`KINDS`; one word for all.
 
     Returns
     -------

@@ -20,7 +20,7 @@ _HEIGHT = 0.62  # of a bar, in rows
 
 
 def breakdown(
-    costs: Mapping[str, Mapping[str, float]],
+    costs: Mapping[str, Any],
     *,
     reveal: bool = False,
     unit: str = "USD/year",
@@ -36,8 +36,8 @@ def breakdown(
     Parameters
     ----------
     costs : mapping of str to mapping of str to float
-        Parts of each cost, at least 0, by name of the deployment or plan; the first is the top bar. What one of them
-        lacks is no part of its cost.
+        Parts of each cost, at least 0, by name of the deployment or plan, or these themselves; the first is the top
+        bar. What one of them lacks is no part of its cost.
     reveal : bool
         Write amounts. Without it the picture holds ratios only.
     unit : str
@@ -69,6 +69,7 @@ def breakdown(
     >>> import matplotlib.pyplot as plt
     >>> plt.close(ax.get_figure())
     """
+    costs = {name: getattr(parts, "breakdown", parts) for name, parts in dict(costs).items()}
     plan = plan_breakdown(costs, reveal=reveal, unit=unit)
     rows = len(plan.labels)
     if ax is None:

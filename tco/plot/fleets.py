@@ -19,7 +19,7 @@ _HEIGHT = 0.5  # of a bar, in rows: what does not fit inside stands over it
 
 
 def fleet(
-    servers: Mapping[str, Mapping[str, float]],
+    servers: Mapping[str, Any],
     *,
     assignment: Mapping[str, Mapping[str, float]] | None = None,
     relative_cost: Mapping[str, float] | None = None,
@@ -31,7 +31,7 @@ def fleet(
     Parameters
     ----------
     servers : mapping of str to mapping of str to float
-        Servers of each kind, by name of the fleet; the first is the top bar. Fractions, as of a relaxed plan, are drawn
+        Servers of each kind, by name of the fleet, or a :class:`tco.fleet.Fleet`; the first is the top bar. Fractions, as of a relaxed plan, are drawn
         as such.
     assignment : mapping of str to mapping of str to float, optional
         Share of each workload that each kind of server does in the first fleet, drawn beside it in the same colours;
@@ -63,6 +63,7 @@ def fleet(
     >>> import matplotlib.pyplot as plt
     >>> plt.close(ax.get_figure())
     """
+    servers = {name: getattr(counts, "servers", counts) for name, counts in dict(servers).items()}
     plan = plan_fleet(servers, relative_cost=relative_cost)
     work = None if assignment is None else plan_assignment(assignment, colours=plan.colours)
     rows = len(plan.labels)

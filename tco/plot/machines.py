@@ -231,12 +231,15 @@ def _line_place(across: npt.NDArray[np.float64], written: list[npt.NDArray[np.fl
 
 
 def _set_ticks(axis: Axis, values: npt.NDArray[np.float64], scale: str) -> None:
-    """Write 1, 2, 5, 10 on a logarithmic axis, or powers of ten on a long one; else what matplotlib chooses."""
+    """Write round numbers on a logarithmic axis, the closer the shorter it is; else what matplotlib chooses."""
     if scale == "log":
         low, high = float(values[0]), float(values[-1])
         powers = range(int(np.floor(np.log10(low))), int(np.ceil(np.log10(high))) + 1)
-        steps = (1, 2, 5) if high < 2000 * low else (1,)
-        axis.set_major_locator(FixedLocator([step * 10.0**power for power in powers for step in steps]))
+        sets = ((1.0,), (1.0, 2.0, 5.0), (1.0, 1.5, 2.0, 3.0, 5.0, 7.0), tuple(np.arange(1.0, 10.0, 0.25)))
+        ticks = ([step * 10.0**power for power in powers for step in steps] for steps in sets)
+        axis.set_major_locator(
+            FixedLocator(next((found for found in ticks if sum(low <= at <= high for at in found) >= 3), [low, high]))
+        )
         axis.set_minor_locator(NullLocator())
     axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.6g}"))
 

@@ -15,14 +15,15 @@ from roofline._labels import FONT_POINTS, heading
 from tco.plot.plan import CHEAPER, DEARER, times
 from tco.plot.risk_plan import TornadoRow, plan_distribution, plan_tornado
 from tco.plot.words import listed, pale, probability, require_pair, text_points, width_points, wrapped
+from tco.risk import Simulation, Tornado
 
 _HEIGHT = 0.62  # of a bar, in rows
 
 
 def tornado(
-    rows: Iterable[Sequence[Any]],
+    rows: Iterable[Sequence[Any]] | Tornado,
     *,
-    base: float,
+    base: float | None = None,
     names: tuple[str, str] = ("A", "B"),
     most: int = 12,
     ax: Axes | None = None,
@@ -35,11 +36,12 @@ def tornado(
 
     Parameters
     ----------
-    rows : iterable of tuple
-        ``(name, ratio at low, ratio at high)``, or the same with the two values in words, or ``None`` for private ones.
-        All are ``TCO_A / TCO_B`` with the other inputs at their base.
-    base : float
-        TCO ratio with every input at its base.
+    rows : Tornado or iterable of tuple
+        From :func:`tco.uncertainty.tornado`, whose private inputs stay private; or ``(name, ratio at low, ratio at
+        high)``, or the same with the two values in words, or ``None`` for private ones. All are ``TCO_A / TCO_B`` with
+        the other inputs at their base.
+    base : float, optional
+        TCO ratio with every input at its base; needed beside tuples.
     names : (str, str)
         What A and B are called.
     most : int
@@ -70,6 +72,12 @@ def tornado(
     >>> plt.close(ax.get_figure())
     """
     a, b = require_pair(names, field="names")
+    if isinstance(rows, Tornado):
+        base, rows = rows.base, [
+            (bar.name, bar.at_low, bar.at_high, *map(_in_words, (bar.low, bar.high))) for bar in rows.shown()
+        ]  # fmt: skip
+    if base is None:
+        raise ValueError("base is needed beside rows: give the TCO ratio with every input at its base")
     plan = plan_tornado(rows, base=base, most=most)
     count = len(plan.rows)
     if ax is None:
@@ -141,7 +149,7 @@ def tornado(
 
 
 def distribution(
-    values: npt.ArrayLike,
+    values: npt.ArrayLike | Simulation,
     *,
     level: float = 0.9,
     names: tuple[str, str] = ("A", "B"),
@@ -154,7 +162,7 @@ def distribution(
 
     Parameters
     ----------
-    values : array-like
+    values : Simulation or array-like
         Draws of ``TCO_A / TCO_B``, above 0; two or more.
     level : float
         Share of the draws that the interval holds, between 0 and 1; as many lie below it as above.
@@ -184,6 +192,7 @@ def distribution(
     >>> import matplotlib.pyplot as plt
     >>> plt.close(ax.get_figure())
     """
+    values = values.values if isinstance(values, Simulation) else values
     plan = plan_distribution(values, level=level, names=names)
     if ax is None:
         ax = plt.subplots(figsize=(7.4, 4.4), layout="constrained")[1]
@@ -254,6 +263,10 @@ def distribution(
         *wrapped(ax, f"{plan.draws:,} draws", beyond),
     )
     return ax
+
+
+def _in_words(value: float | None) -> str | None:
+    return None if value is None else f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
 
 
 def _ends(row: TornadoRow, base: float) -> tuple[str, str]:

@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from roofline._validation import number
 from tco.plot.words import private_number, require_pair
+from tco.risk import TornadoBar
 
 _FEWEST_BINS, _MOST_BINS = 12, 80
 _SHOWN = 0.999  # of the draws; a longer tail would squeeze what counts
@@ -108,7 +109,7 @@ def plan_tornado(rows: Iterable[Sequence[Any]], *, base: float, most: int = 12) 
 
 
 def _row(position: int, row: Sequence[Any], base: float) -> TornadoRow:
-    if isinstance(row, str) or not isinstance(row, Sequence) or len(row) not in (3, 5):
+    if isinstance(row, str | TornadoBar) or not isinstance(row, Sequence) or len(row) not in (3, 5):
         raise ValueError(
             f"row {position} is not accepted: give (name, ratio at low, ratio at high) or the same with (.., low text, "
             "high text)"

@@ -123,7 +123,7 @@ class CapChoice:
         return points(self.curve, self.terms, cap_w, uncapped_w=float(self.uncapped.cap_w))
 
     def sweep(self, steps: int = 200) -> CapPoint:
-        """Caps from the lowest tried to none, with both sides of every breakpoint, to draw.
+        """Caps from the lowest tried to none, with the measured ones and both sides of every breakpoint.
 
         Parameters
         ----------
@@ -136,9 +136,30 @@ class CapChoice:
             Of arrays, rising.
         """
         tried = np.array([float(point.cap_w) for point in self.candidates])
+        measured = np.asarray(getattr(self.curve, "powers_w", ()), dtype=np.float64)
         even = np.linspace(tried.min(), tried.max(), int(single("steps", steps, at_least=2, at_most=1e7)))
-        both = np.unique(np.concatenate([even, tried, np.minimum(tried * (1 + 1e-9), tried.max())]))
+        measured = measured[(measured >= tried.min()) & (measured <= tried.max())]
+        both = np.unique(np.concatenate([even, tried, measured, np.minimum(tried * (1 + 1e-9), tried.max())]))
         return self.at(both)
+
+    def drawn(self, steps: int = 200) -> dict[str, Any]:
+        """What :func:`tco.plot.power_cap` takes, over the power of the server.
+
+        Parameters
+        ----------
+        steps : int
+            As of :meth:`sweep`.
+        """
+        shown = self.sweep(steps)
+        kinds = np.where(shown.extrapolated, "extrapolated", shown.kind)
+        return {
+            "power_w": shown.server_w,
+            "relative_cost": shown.cost_ratio,
+            "relative_throughput": shown.throughput_ratio,
+            "servers_per_rack": shown.servers_per_rack,
+            "optimum_w": self.server_w,
+            "kinds": np.broadcast_to(kinds, np.shape(shown.server_w)).tolist(),
+        }
 
     def __repr__(self) -> str:
         if self.best.why == "uncapped":

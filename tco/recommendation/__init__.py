@@ -5,7 +5,7 @@ from __future__ import annotations
 from tco.recommendation.calibrations import choose_all
 from tco.recommendation.decide import Mixture, Recommendation, Standing, decide
 from tco.recommendation.mixed import Mixed, mixed_fleet
-from tco.recommendation.page import page
+from tco.recommendation.page import compose
 from tco.recommendation.render import html, markdown
 from tco.recommendation.study import Particulars, Study
 
@@ -17,9 +17,9 @@ __all__ = [
     "Standing",
     "Study",
     "choose_all",
+    "compose",
     "decide",
     "html",
     "markdown",
     "mixed_fleet",
-    "page",
 ]

@@ -163,10 +163,11 @@ def capped_power(study: Study) -> list[Block]:
                     f"Cost of a token and throughput of {found.best} over the cap, both relative to none.",
                 )
             )
-    blocks += [
-        Paragraph(f"Of {cap.name} nothing can be said: {cap.why.rstrip('.')}.") for cap in caps if cap.choice is None
-    ]
-    return blocks
+    unknown: dict[str, list[str]] = {}
+    for cap in caps:
+        if cap.choice is None:
+            unknown.setdefault(cap.why.rstrip("."), []).append(cap.name)
+    return [*blocks, *(Paragraph(f"Of {listed(names)} nothing is said: {why}.") for why, names in unknown.items())]
 
 
 def _together(study: Study) -> str:

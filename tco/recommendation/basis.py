@@ -5,9 +5,9 @@ from __future__ import annotations
 from tco.defaults import Assumption
 from tco.recommendation.document import Block, Bullets, Heading, Paragraph, Table
 from tco.recommendation.study import Study
-from tco.recommendation.words import INPUTS, keyed, listed, percent, plain, value
+from tco.recommendation.words import INPUTS, bare, keyed, listed, percent, plain, value
 
-_OWN = ("tokens_per_s", "growth_per_year")
+_OWN = ("tokens_per_s", "growth_per_year", "profile")
 """Of traffic: said by application."""
 
 _KINDS = {
@@ -68,6 +68,10 @@ def inputs(study: Study) -> list[Block]:
     for entry in found.scenario.applications:
         shown = f"{plain(entry.tokens_per_s)} tokens/s" if study.what.reveal else "(private)"
         groups["Traffic"].append((f"traffic of {entry.name}", shown, "yours", "given"))
+        if entry.profile is not None:
+            groups["Traffic"].append(
+                (f"shape of the day of {entry.name}", f"{len(entry.profile)} slots", "yours", "given")
+            )
         if entry.growth_per_year:
             shown = value("growth_per_year", entry.growth_per_year) if study.what.reveal else "(private)"
             groups["Traffic"].append((f"growth of {entry.name}", shown, "yours", "given"))
@@ -121,7 +125,8 @@ def _value(study: Study, name: str, item: Assumption) -> str:
     if private and not study.what.reveal:
         return "(private)"
     key = _KINDS.get(kind, kind)
-    return value(key, item.value) if key in INPUTS else item.shown(reveal=True)
+    known = key in INPUTS and (INPUTS[key][1] or not item.unit)
+    return value(key, item.value) if known else item.shown(reveal=True)
 
 
 def _range(study: Study, name: str) -> str:
@@ -130,7 +135,7 @@ def _range(study: Study, name: str) -> str:
         return "(private)"
     if given.relative:
         return f"{plain(given.low)}× to {plain(given.high)}×"
-    return f"{value(name, given.low)} to {value(name, given.high)}"
+    return f"{bare(name, given.low)} to {value(name, given.high)}"
 
 
 def left_out(study: Study) -> list[Block]:

@@ -386,7 +386,8 @@ def decide(
     >>> from tco.scenario import Scenario
     >>> chat = {"name": "chat", "llm": "llama-3.1-8b", "context_tokens": 2048, "tokens_per_s": 1e6}
     >>> machines = {"gaudi": {"server": "gaudi-2-hls"}, "h100": {"server": "dgx-h100", "tokens_per_s": {"chat": 5e4}}}
-    >>> found = decide(Scenario(title="Chat", date="2026-11-22", price_year=2026, applications=[chat], candidates=machines))
+    >>> page = {"title": "Chat", "date": "2026-11-22", "price_year": 2026}
+    >>> found = decide(Scenario(**page, applications=[chat], candidates=machines))
     >>> found.best, found.standings["h100"].plan.servers, found.upper_bounds
     ('gaudi', 20.0, ('gaudi',))
     """

@@ -75,7 +75,7 @@ def levels(found: Recommendation) -> tuple[Level, ...]:
 def _price(name: str, side: Any, price: str, goal: float) -> Level:
     """Where a cost that is a straight line in a price reaches another."""
     now = float(side.inputs[price])
-    free, paid = (float(side.evaluate(**{price: now * factor}).total_usd) for factor in (1e-9, 1.0))
+    free, paid = (float(side.evaluate(**{price: now * factor}).total_usd) for factor in (0.0, 1.0))
     slope = (paid - free) / now
     at = float(break_even.linear_break_even(fixed_a=free, slope_a=slope, fixed_b=goal, slope_b=0.0))
     return Level(name, now, None if math.isnan(at) else at)

@@ -18,10 +18,10 @@ from tco.recommendation.document import (
     SignOff,
 )
 from tco.recommendation.study import Study
-from tco.recommendation.words import between, chance, less, listed, named, percent, plain, times
+from tco.recommendation.words import SPACE, between, chance, less, listed, named, percent, plain, times
 
 
-def page(study: Study) -> Document:
+def compose(study: Study) -> Document:
     """Write a recommendation down.
 
     Parameters
@@ -166,14 +166,14 @@ def _facts(study: Study) -> Facts:
         if found.inputs:
             items.append((chance(found.probabilities[found.best]), "probability of being cheapest"))
     if study.shows_dollars:
-        items.append((f"{plain(plan.usd_per_year / 1e6, 3)} M", "USD a year"))
+        items.append((f"{plain(plan.usd_per_year / 1e6, 3)}{SPACE}M", "USD a year"))
         items.append((plain(plan.usd_per_million_tokens, 3), "USD per 10⁶ tokens"))
     spares = f" + {plan.spares:,.0f}" if plan.spares else ""
     items.append((f"{plan.servers:,.0f}{spares}", "servers, and spare" if spares else "servers"))
     if not plan.deployment.rented:
         items.append((f"{plan.racks:,.0f}", "racks"))
     if study.shows_watts:
-        items.append((f"{plain(plan.site_power_w / 1e6, 3)} MW", "to provision, cooling included"))
+        items.append((f"{plain(plan.site_power_w / 1e6, 3)}{SPACE}MW", "to provision, cooling included"))
     items.append((percent(plan.utilisation), "of the time busy"))
     return Facts(tuple(items))
 

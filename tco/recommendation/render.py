@@ -52,16 +52,16 @@ def _markdown(block: Block, document: Document, pictures: Mapping[str, str]) -> 
         case Heading(text, level):
             return f"{'#' * level} {_md(text)}"
         case Paragraph(text):
-            return _md(text)
+            return _line(text)
         case Contents():
             return " · ".join(f"[{_md(one.text)}](#{one.anchor})" for one in document.headings)
         case Callout(title, text):
-            return f"> **{_md(title)}**\n>\n> {_md(text)}"
+            return f"> **{_md(title)}**\n>\n> {_line(text)}"
         case Facts(items):
             header, row = zip(*((words, number) for number, words in items), strict=True)
             return _markdown_table(Table(header, (row,), words=()))
         case Bullets(items):
-            return "\n".join(f"- {_md(item)}" for item in items)
+            return "\n".join(f"- {_line(item)}" for item in items)
         case Table():
             return _markdown_table(block)
         case Figure(name, alt, caption):
@@ -86,14 +86,20 @@ def _markdown_table(table: Table) -> str:
 
 
 def _cell(text: str) -> str:
-    return _md(text).replace("|", "\\|").replace("\n", "<br>")
+    return _md(text).replace("\n", "<br>")
 
 
 def _md(text: str) -> str:
     """Keep what Markdown would take for its own: a scenario's texts are a user's."""
-    escaped = re.sub(r"([*`<>\[\]\\])", r"\\\1", text)
-    escaped = re.sub(r"(?<!\w)_|_(?!\w)", r"\\_", escaped)  # one within a word is no emphasis
-    return re.sub(r"^(#|[-+](?= )|(?<=\d)\.)", r"\\\1", escaped)
+    escaped = re.sub(r"([*`<>\[\]\\|])", r"\\\1", text)
+    return re.sub(r"(?<!\w)_|_(?!\w)", r"\\_", escaped)  # one within a word is no emphasis
+
+
+def _line(text: str) -> str:
+    """Keep what Markdown would take for a list, a rule or a heading at the start of a line too."""
+    return re.sub(
+        r"^(?:(\d+)([.)])(?= |$)|([-+#=~]))", lambda found: f"{found[1] or ''}\\{found[2] or found[3]}", _md(text)
+    )
 
 
 _STYLE = """
@@ -120,7 +126,10 @@ a:hover { text-decoration: underline; }
 .callout .lead { font-size: 1.25rem; font-weight: 600; line-height: 1.35; margin-bottom: .35rem; }
 .callout.decided { border-color: var(--blue); background: var(--pale); }
 .callout.open { border-color: var(--amber); background: #fff8ec; }
-.facts { display: grid; grid-template-columns: repeat(auto-fit, minmax(8.2rem, 1fr)); gap: .6rem; margin: 1.2rem 0; }
+.facts { display: grid; gap: .6rem; margin: 1.2rem 0; }
+.facts.in2 { grid-template-columns: repeat(2, 1fr); } .facts.in3 { grid-template-columns: repeat(3, 1fr); }
+.facts.in4 { grid-template-columns: repeat(4, 1fr); } .facts.in5 { grid-template-columns: repeat(5, 1fr); }
+@media (max-width: 40rem) { .facts.in3, .facts.in4, .facts.in5 { grid-template-columns: repeat(2, 1fr); } }
 .facts div { border: 1px solid var(--line); border-radius: .4rem; padding: .6rem .8rem; }
 .facts b { display: block; font-size: 1.3rem; line-height: 1.3; font-variant-numeric: tabular-nums; }
 .facts span { display: block; color: var(--soft); font-size: .82rem; line-height: 1.35; }
@@ -164,7 +173,6 @@ table.sign td + td { border-left: 1.2rem solid #fff; }
   th, td { padding: .25rem .4rem; }
   table.small td:last-child { min-width: 0; }
   figure img { max-height: 86mm; margin: 0 auto; }
-  .facts { grid-template-columns: repeat(auto-fit, minmax(6.6rem, 1fr)); }
   .callout, .facts div, .best { -webkit-print-color-adjust: exact; print-color-adjust: exact; }
   a { color: inherit; }
 }
@@ -212,7 +220,8 @@ def _html(block: Block, document: Document, pictures: Mapping[str, bytes]) -> st
             inner = "".join(
                 f"<div><b>{escape(number)}</b><span>{escape(words)}</span></div>" for number, words in items
             )
-            return f'<div class="facts">{inner}</div>'
+            columns = len(items) if len(items) <= 5 else -(-len(items) // 2)  # in even rows
+            return f'<div class="facts in{max(min(columns, 5), 2)}">{inner}</div>'
         case Bullets(items):
             return "<ul>" + "".join(f"<li>{escape(item)}</li>" for item in items) + "</ul>"
         case Table():

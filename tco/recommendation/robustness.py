@@ -17,6 +17,7 @@ from tco.recommendation.words import (
     named,
     percent,
     plain,
+    rough,
     split,
     times,
     value,
@@ -101,7 +102,7 @@ def _turn(study: Study, level: Level) -> str:
     a, b = found.best, found.runner_up
     shown = ""
     if level.at is not None and (study.what.reveal or (study.shows_dollars and inner != "tokens_per_s")):
-        shown = f", {value(level.name, level.at)}"
+        shown = f", {value(level.name, float(f'{level.at:.4g}'))}"
     if inner == "tokens_per_s":
         if found.twins.get(a, a) == found.twins.get(b or "", b):
             return ""  # one machine on two terms: its throughput says nothing between them
@@ -246,7 +247,7 @@ def information(study: Study) -> str:
 def _share(study: Study, share: float) -> str:
     """A share of the yearly cost of the cheapest, with the dollars where they may be shown."""
     usd = share * study.found.standings[study.found.best].plan.usd_per_year
-    return f"{percent(share)} ({plain(usd, 2)} USD)" if study.shows_dollars else percent(share)
+    return f"{percent(share)} ({rough(usd, 2)} USD)" if study.shows_dollars else percent(share)
 
 
 def map_axes(study: Study) -> tuple[str, str] | None:
@@ -271,9 +272,9 @@ def _map_alt(study: Study) -> str:
 
 def _map_caption(found: Recommendation) -> str:
     c = found.against_runner_up
-    beside = "" if c is None else f" ({found.best} then costs {less(c.ratio)} {found.runner_up})"
+    beside = "" if c is None else f": there {found.best} costs {less(c.ratio)} {found.runner_up}"
     return (
         "Which candidate is cheapest where the two inputs that move the answer most are other than taken; 1 is as "
-        "planned. Drawn with fractions of servers, so that rounding does not blur it; above, whole servers "
-        f"decide{beside}."
+        "planned. Drawn with fractions of servers, so that rounding does not blur it; as planned, whole "
+        f"servers decide{beside}."
     )

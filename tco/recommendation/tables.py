@@ -10,7 +10,7 @@ from tco.planning import Plan
 from tco.recommendation.decide import Recommendation, Standing
 from tco.recommendation.document import Block, Figure, Heading, Paragraph, Table
 from tco.recommendation.study import Study
-from tco.recommendation.words import chance, listed, percent, plain, times
+from tco.recommendation.words import chance, listed, percent, plain, rough, times
 from tco.scenario.model import ApplicationEntry
 
 _COLUMNS = 5
@@ -138,7 +138,7 @@ def _throughput(study: Study, name: str, plan: Plan) -> str:
 def _over(study: Study, words: str, of: Callable[[Plan], float], digits: int = 3) -> tuple[str, _Cells]:
     """A row of a figure that follows from power: as it is, or over the reference's where powers are private."""
     if study.shows_watts:
-        return words, lambda _, plan: plain(of(plan), digits)
+        return words, lambda _, plan: rough(of(plan), digits)
     reference = study.found.reference
     base = of(study.found.standings[reference].plan)
     return f"{words}, over {reference}", lambda _, plan: times(of(plan) / base) if base else "-"
@@ -325,6 +325,6 @@ def _surface_caption(found: Recommendation) -> str:
     elif len(dearer) == len(ratios):
         side = f"Each application alone is dearer on {found.best}; whole servers decide."
     else:
-        side = f"{listed(dearer)} alone would be cheaper on {found.runner_up}."
+        side = f"Alone, {listed(dearer)} would be cheaper on {found.runner_up}."
     star = " The star is the whole fleet, as planned." if len(ratios) > 1 else ""
     return f"Where the decision lies on the surface of Kim et al., Figure 1. {side}{star}"

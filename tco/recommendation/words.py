@@ -199,6 +199,24 @@ def plain(amount: float, digits: int = 4) -> str:
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 
+def rough(amount: float, digits: int = 3) -> str:
+    """Write a number rounded to so many digits, those before the point too.
+
+    Parameters
+    ----------
+    amount : float
+        Any finite number.
+    digits : int
+        That count.
+
+    Examples
+    --------
+    >>> rough(3_088_639.0), rough(0.81649)
+    ('3,090,000', '0.816')
+    """
+    return plain(float(f"{amount:.{digits}g}"), digits)
+
+
 def percent(share: float, digits: int = 2) -> str:
     """Write a share in percent.
 
@@ -281,11 +299,11 @@ def between(low: float, high: float) -> str:
 
     Examples
     --------
-    >>> between(0.715, 1.132).replace(SPACE, " "), between(0.5, 0.9).replace(SPACE, " ")
+    >>> between(0.72, 1.132).replace(SPACE, " "), between(0.5, 0.9).replace(SPACE, " ")
     ('28 % less to 13 % more', '50 % to 10 % less')
     """
     ends = [less(end) for end in (low, high)]
-    short = [end.removesuffix(" than").removesuffix(" as much as").removesuffix(" as") for end in ends]
+    short = [end.removesuffix(" than").removesuffix(" as") for end in ends]
     first, second = short
     for word in (" less", " more"):
         if first.endswith(word) and second.endswith(word):

@@ -50,4 +50,5 @@ def worth_knowing(found: Recommendation) -> dict[str, float]:
         correlations=found.correlations,
         seed=found.scenario.decision.seed,
     )
-    return {name: worth / now for name, worth in value.partial.items()}
+    # What is less than a millionth is rounding.
+    return {name: worth / now if worth > 1e-6 * now else 0.0 for name, worth in value.partial.items()}

@@ -846,3 +846,41 @@ def test_the_plan_holds_no_cost():
     plan = plan_cheapest([1, 2], [1, 2], {"A": [[1.1e7, 1.2e7]] * 2, "B": [[1.3e7, 1.05e7]] * 2})
     for array in (plan.margin, plan.lead, plan.winner):
         assert np.abs(array).max() < 100
+
+
+def test_a_tornado_of_the_risk_room_is_drawn_as_it_is():
+    # property: results on the axis, private inputs without numbers, whatever the order of a bar's fields.
+    def model(price, tariff):
+        return 0.5 + price / 1e6 + tariff
+
+    found = tco.risk.tornado(
+        model, {"price": tco.risk.Uniform(1e5, 3e5, private=True), "tariff": tco.risk.Uniform(0.05, 0.15)}
+    )
+    ax = tco.plot.tornado(found)
+    assert [tick.get_text() for tick in ax.get_yticklabels()] == ["price", "tariff"]
+    texts = " ".join(text.get_text() for text in ax.texts)
+    assert "0.055" in texts
+    assert "000" not in texts
+    plt.close(ax.figure)
+    with pytest.raises(ValueError, match="row 1 is not accepted"):
+        tco.plot.tornado(found.bars, base=0.8)
+    with pytest.raises(ValueError, match="base is needed"):
+        tco.plot.tornado([("tariff", 0.9, 1.1)])
+
+
+def test_a_choice_of_cap_is_drawn_as_it_is():
+    # property: every breakpoint and measured cap is among the points, and the optimum is the choice's own.
+    choice = tco.power_cap.best_cap(
+        tco.power_cap.PowerLaw(reference_w=700.0, exponent=0.35),
+        facility=tco.Facility(rack_usd=3e5),
+        server_price_usd=3e5,
+        devices=8,
+        host_w=4_600.0,
+        lowest_cap_w=400.0,
+    )
+    drawn = choice.drawn()
+    ax = tco.plot.power_cap(**drawn)
+    assert set(drawn["kinds"]) == {"assumed"}
+    assert drawn["optimum_w"] in drawn["power_w"]
+    assert "assumed" in " ".join(text.get_text() for text in ax.figure.texts + ax.texts) + ax.get_title(loc="left")
+    plt.close(ax.figure)
