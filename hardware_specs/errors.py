@@ -62,7 +62,7 @@ def close_names(name: str, known: Iterable[str], count: int = 3) -> list[str]:
     """
     import difflib  # here, so that importing the package stays cheap
 
-    return difflib.get_close_matches(name, list(known), n=count, cutoff=0.6)
+    return difflib.get_close_matches(name, list(dict.fromkeys(known)), n=count, cutoff=0.6)
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

@@ -50,7 +50,7 @@ def _run(options: argparse.Namespace) -> str:
 
     from tco.recommendation.calibrations import choose_all
     from tco.recommendation.data import as_data
-    from tco.recommendation.decide import decide
+    from tco.recommendation.decision import decide
     from tco.recommendation.page import compose, summary
     from tco.recommendation.render import html, markdown
     from tco.recommendation.study import Particulars, Study

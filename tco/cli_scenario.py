@@ -45,8 +45,9 @@ def add(commands: Any, help_format: type[argparse.HelpFormatter]) -> None:
         "check",
         help="what a scenario holds, or every mistake in it with its line",
         formatter_class=help_format,
-        description="Read a scenario and check all of it: names, units, prices that nobody gives, limits that cannot\n"
-        "be met, ranges of nothing. Mistakes come all at once, each with its key and line, never with its value.",
+        description="Read a scenario and check all of it: names, units, prices that nobody gives, ranges of nothing.\n"
+        "Mistakes come all at once, each with its key and line, never with its value. Whether a machine meets the\n"
+        "limits on latency is modelled by `tco recommend`, which says of each that does not why.",
         epilog="""Examples
   tco template --out scenario.toml
   tco check scenario.toml""",

@@ -23,7 +23,7 @@ def known(comparison: KimRatios) -> dict[str, Distribution]:
     """Distributions of the inputs of which sources, or measured runs, say how far they may be off.
 
     Throughputs have the errors of their calibrations or measurements; a published price that is a range is as likely
-    anywhere within it; a default of the facility is drawn (PERT) from the range in which sources place it. What the
+    anywhere within it (of rents the lowest that is quoted stands: whom to rent from is a choice); a default of the facility is drawn (PERT) from the range in which sources place it. What the
     user gave is taken as it is: give a distribution of your own beside these.
 
     Parameters
@@ -85,10 +85,10 @@ def of_side(prefix: str, deployment: Deployment, inputs: Mapping[str, Any]) -> d
     if deployment.spread is not None and deployment.spread.scale:
         found[f"{prefix}.tokens_per_s"] = FromSpread(float(deployment.tokens_per_s), deployment.spread)
     price = deployment.price
-    if price.high is not None and not price.private and price.high > price.value:
-        name, paid = ("rent_usd_per_h", price.value) if deployment.rented else ("price_usd", inputs["price_usd"])
+    if price.high is not None and not price.private and price.high > price.value and not deployment.rented:
+        paid = inputs["price_usd"]
         # Terms may add to the quoted price, so its range is moved along.
-        found[f"{prefix}.{name}"] = Uniform(paid, paid + price.high - price.value)
+        found[f"{prefix}.price_usd"] = Uniform(paid, paid + price.high - price.value, private=paid != price.value)
     for item in deployment.assumptions:
         name = _IN_ACCOUNT.get(item.name, item.name)
         if _ranged(item) and inputs.get(name) is not None:

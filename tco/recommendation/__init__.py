@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tco.recommendation.calibrations import choose_all
-from tco.recommendation.decide import Mixture, Recommendation, Standing, decide
+from tco.recommendation.decision import Mixture, Recommendation, Standing, decide
 from tco.recommendation.mixed import Mixed, mixed_fleet
 from tco.recommendation.page import compose
 from tco.recommendation.render import html, markdown

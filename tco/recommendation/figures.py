@@ -11,7 +11,7 @@ import numpy as np
 from matplotlib.patheffects import withStroke
 
 from tco import plot
-from tco.recommendation.decide import Recommendation
+from tco.recommendation.decision import Recommendation
 from tco.recommendation.robustness import hidden, map_axes
 from tco.recommendation.study import Study
 from tco.recommendation.tables import surface_places

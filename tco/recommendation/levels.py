@@ -10,7 +10,7 @@ import numpy as np
 
 from tco import break_even
 from tco.planning import PlanComparison
-from tco.recommendation.decide import Recommendation
+from tco.recommendation.decision import Recommendation
 
 _RATES = np.linspace(0.0, 0.3, 601)
 """Costs of capital that are looked through [1/year]."""

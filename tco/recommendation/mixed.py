@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from tco.fleet import Fleet, Option, cheapest
-from tco.recommendation.decide import Recommendation, slots_of
+from tco.recommendation.decision import Recommendation, slots_of
 
 
 @dataclass(frozen=True, eq=False)

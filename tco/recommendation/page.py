@@ -6,7 +6,7 @@ import textwrap
 
 from tco.planning import Plan
 from tco.recommendation import alternatives, basis, robustness, tables
-from tco.recommendation.decide import Recommendation
+from tco.recommendation.decision import Recommendation
 from tco.recommendation.document import (
     Block,
     Callout,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tco.accounts import INFRASTRUCTURE_PARTS
-from tco.recommendation.decide import Recommendation
+from tco.recommendation.decision import Recommendation
 from tco.recommendation.document import Block, Bullets, Figure, Heading, Paragraph, Table
 from tco.recommendation.levels import Level
 from tco.recommendation.study import Study

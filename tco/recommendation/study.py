@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from tco.recommendation.caps import Cap, power_caps
-from tco.recommendation.decide import Recommendation
+from tco.recommendation.decision import Recommendation
 from tco.recommendation.levels import Level, flips_in_year, levels
 from tco.recommendation.mixed import Mixed, mixed_fleet
 from tco.recommendation.terms import OwnOrRent, own_or_rent

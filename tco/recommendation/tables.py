@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from roofline._arrays import Array
 from tco import allocation
 from tco.planning import Plan
-from tco.recommendation.decide import Recommendation, Standing
+from tco.recommendation.decision import Recommendation, Standing
 from tco.recommendation.document import Block, Figure, Heading, Paragraph, Table
 from tco.recommendation.study import Study
 from tco.recommendation.words import chance, listed, percent, plain, rough, times

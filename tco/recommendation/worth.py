@@ -8,7 +8,7 @@ import numpy as np
 
 from roofline._arrays import Array
 from tco import risk
-from tco.recommendation.decide import Recommendation
+from tco.recommendation.decision import Recommendation
 
 _DRAWS, _NODES = 256, 12
 

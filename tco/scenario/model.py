@@ -92,7 +92,7 @@ class ApplicationEntry(_Table):
     context_tokens: Annotated[int, Field(ge=1)] | None = None
     tokens_per_s: Annotated[float, Field(gt=0, le=1e15)]
     profile: tuple[Annotated[float, Field(ge=0)], ...] | None = None
-    growth_per_year: Annotated[float, Field(ge=0, le=100)] = 0.0
+    growth_per_year: Annotated[float, Field(ge=0, le=10)] = 0.0
     ttft_s: Positive | None = None
     itl_s: Positive | None = None
     latency_s: Positive | None = None

@@ -33,7 +33,7 @@ _DAY = (5, 4, 3, 3, 3, 4, 6, 9, 13, 16, 17, 17, 16, 16, 17, 17, 16, 15, 13, 12, 
 _OFFICE = (1, 1, 1, 1, 1, 1, 2, 4, 9, 12, 12, 11, 9, 11, 12, 12, 10, 7, 4, 2, 2, 1, 1, 1)
 
 _EXAMPLES: dict[type[BaseModel], dict[str, Any]] = {
-    Scenario: {"prepared_by": "A. Planner", "approved_by": "B. Owner"},
+    Scenario: {"prepared_by": "your name", "approved_by": "who signs"},
     Decision: {"reference": "h100"},
     ApplicationEntry: {
         "context_tokens": 2048,
@@ -146,7 +146,9 @@ def scenario_template() -> str:
         "output_tokens": 256,
         "tokens_per_s": 500_000,
         "profile": _DAY,
+        "ttft_s": 2.0,
         "itl_s": 0.05,
+        "precisions": ("bf16", "fp8"),
     }
     summaries = {
         "name": "summaries",
@@ -155,7 +157,8 @@ def scenario_template() -> str:
         "output_tokens": 256,
         "tokens_per_s": 100_000,
         "profile": _OFFICE,
-        "ttft_s": 3.0,
+        "ttft_s": 5.0,
+        "precisions": ("bf16", "fp8"),
     }
     page = {"title": "Accelerators for chat and summaries", "date": "2026-11-22", "price_year": 2026}
     blocks = [

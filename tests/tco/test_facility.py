@@ -136,3 +136,73 @@ def test_the_derived_power_rule_is_the_dgx_h100(shared):
     assert "1.8214" in (shared / "facts" / "tco.md").read_text(encoding="utf-8")
     assert round(SERVER_TO_CHIPS_POWER, 4) == 1.8214
     assert SERVER_TO_CHIPS_POWER * 8 * hs.get("h100-sxm").tdp_w == pytest.approx(hs.get_server("dgx-h100").power_w)
+
+
+@pytest.mark.parametrize(
+    ("limits", "held", "limit"),
+    [
+        ({}, 3, "power"),
+        ({"rack_cooling_kw": 20.5}, 2, "cooling"),
+        ({"rack_slots_u": 16.0}, 2, "slots"),
+        ({"rack_weight_kg": 135.0}, 1, "weight"),
+        ({"rack_weight_kg": 391.0}, 3, "weight"),  # room for 3.007, where power feeds 3.92: nearer to its limit
+        ({"rack_cooling_kw": 25.0, "rack_slots_u": 42.0, "rack_weight_kg": 1_000.0}, 2, "cooling"),
+        ({"rack_power_kw": 10.2}, 1, "power"),
+    ],
+)
+def test_a_rack_holds_what_its_tightest_limit_lets_in(limits, held, limit):
+    # hand: 10.2 kW, 8 U and 130 kg a server.
+    server = hs.get_server("dgx-h100").replace(slots_u=8, weight_kg=130.0)
+    facility = tco.Facility(**limits)
+    assert facility.servers_per_rack(server, 10_200.0) == (held, limit)
+    # property: what a rack costs is shared by as many.
+    parts = tco.Deployment(server, facility, 1.0).breakdown
+    alone = tco.Deployment(server, tco.Facility(rack_power_kw=10.2), 1.0).breakdown
+    assert parts["rack"] == pytest.approx(alone["rack"] / held, rel=1e-12)
+    assert parts["plant"] == alone["plant"]
+
+
+def test_a_limit_needs_the_servers_figure():
+    # property: unknown is not zero, so a rack is not limited by what nobody knows.
+    server = hs.get_server("dgx-h100").replace(slots_u=None, weight_kg=None)
+    for field in ("slots_u", "weight_kg"):
+        with pytest.raises(hs.UnknownValueError, match=f"servers.dgx-h100.{field} is not known"):
+            tco.Facility(**{f"rack_{field}": 42.0}).servers_per_rack(server, 10_200.0)
+        small = server.replace(**{field: 43})
+        with pytest.raises(ValueError, match=f"facility.rack_{field} is below what one server needs") as error:
+            tco.Facility(**{f"rack_{field}": 42.0}).servers_per_rack(small, 10_200.0)
+        assert not any(private in str(error.value) for private in ("42", "43"))
+
+
+@pytest.mark.parametrize("wrong", [{"slots_u": 0}, {"slots_u": 7.5}, {"weight_kg": -1.0}, {"weight_kg": math.inf}])
+def test_a_server_has_whole_slots_and_a_weight(wrong):
+    with pytest.raises(ValueError, match=next(iter(wrong))):
+        hs.get_server("dgx-h100").replace(**wrong)
+
+
+def test_what_has_no_bearing_on_costs_is_no_input():
+    # property: a name that would change nothing is refused, and every name that is taken changes something.
+    plain = tco.Facility()
+    assert not {"grid_gco2_per_kwh", "litres_per_kwh", "pue_by_load"} & set(plain.terms)
+    housed = tco.Facility(colocation_usd_per_kw_month=150.0, pue_by_load=((0.5, 1.4), (1.0, 1.2)))
+    assert not {"facility_years", "pue"} & set(housed.terms)
+    full = {
+        "idle_share": 0.3, "demand_usd_per_kw_month": 9.0, "operations_usd_per_kw_month": 5.0,
+        "usd_per_tonne_co2": 50.0, "usd_per_m3_water": 3.0, "load": 0.9,
+    }  # fmt: skip
+    for facility in (tco.Facility(**full), tco.Facility(**full, colocation_usd_per_kw_month=150.0)):
+        d = tco.Deployment(hs.get_server("dgx-h100"), facility, 100.0, terms=tco.Purchase(residual_share=0.1))
+        plan = tco.plan(d, tco.Traffic(tokens_per_s=510.0, profile=(1, 2)))
+        for name, value in facility.terms.items():
+            if value is not None and name != "payments_per_year":
+                moved = plan.evaluate(**{name: 0.9 * value if name != "pue" else 1.1 * value})
+                assert moved.total_usd != plan.account.total_usd, name
+
+
+def test_pay_by_the_month_costs_less_than_by_the_year():
+    # published: 8 % over 4 years, 0.29296 of the price by the month against 0.30192 by the year (facts/tco.md 3).
+    by_year, by_month = (
+        tco.Deployment(hs.get_server("dgx-h100"), tco.Facility(payments_per_year=payments), 1.0).breakdown["server"]
+        for payments in (1, 12)
+    )
+    assert by_month / by_year == pytest.approx(0.29296 / 0.30192, abs=2e-5)
