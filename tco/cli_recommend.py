@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import hashlib
 import json
 import sys
 from pathlib import Path
@@ -46,49 +45,21 @@ Your numbers are masked, and with them all dollars, unless --reveal shows them."
 
 def _run(options: argparse.Namespace) -> str:
     # Here, so that the other commands start without all of it.
-    from tqdm import tqdm
+    from tqdm import tqdm  # type: ignore[import-untyped]  # it ships no types
 
-    from tco.recommendation.calibrations import choose_all
     from tco.recommendation.data import as_data
-    from tco.recommendation.decision import decide
-    from tco.recommendation.page import compose, summary
-    from tco.recommendation.render import html, markdown
-    from tco.recommendation.study import Particulars, Study
-    from tco.scenario import read_scenario
+    from tco.recommendation.files import study_of, write_page
+    from tco.recommendation.page import summary
 
-    path = Path(options.scenario)
-    scenario = read_scenario(path)
     quiet = options.json or not sys.stderr.isatty()
 
     def progress(items: Any) -> Any:
         return tqdm(items, desc="candidates", unit="", leave=False, disable=quiet)
 
-    chosen = choose_all(scenario)
-    found = decide(scenario, chosen.calibrations, progress=progress)
-    study = Study(
-        found,
-        Particulars(
-            reveal=options.reveal,
-            version=options.version_of_library,
-            digest=hashlib.sha256(path.read_bytes()).hexdigest(),
-            note=chosen.note,
-        ),
-    )
+    study = study_of(options.scenario, reveal=options.reveal, progress=progress, version=options.version_of_library)
     if options.json:
         return json.dumps(as_data(study), indent=2)
-    document = compose(study)
-    folder = Path(options.out)
-    folder.mkdir(parents=True, exist_ok=True)
-    pictures: dict[str, bytes] = {}
-    if not options.no_figures:
-        from tco.recommendation.figures import draw
-
-        pictures = draw(study, tuple(figure.name for figure in document.figures))
-    files = {}
-    for name, picture in pictures.items():
-        files[name] = f"recommendation-{name}.png"
-        (folder / files[name]).write_bytes(picture)
-    (folder / "recommendation.md").write_text(markdown(document, files), encoding="utf-8")
-    (folder / "recommendation.html").write_text(html(document, pictures), encoding="utf-8")
-    verdict = "To sign" if found.decided else "Not to be signed yet"
-    return f"{summary(study, document)}\n\n{verdict}: {folder / 'recommendation.html'} (and recommendation.md)"
+    document = write_page(study, options.out, figures=not options.no_figures)
+    verdict = "To sign" if study.found.decided else "Not to be signed yet"
+    page = Path(options.out) / "recommendation.html"
+    return f"{summary(study, document)}\n\n{verdict}: {page} (and recommendation.md)"

@@ -194,7 +194,8 @@ def compare(a: Any, b: Any) -> Any:
     """Compare two deployments, or two plans, at equal traffic (Kim Eq. 1-4).
 
     Of deployments servers are fractional and their number cancels; of plans they are whole. Either result equals
-    :func:`tco.tco_ratio` of its own three ratios, and plans come to their deployments' ratio as traffic grows.
+    :func:`tco.tco_ratio` of its own three ratios. Plans of steady traffic, without porting, failures and headroom, come
+    to their deployments' ratio as traffic grows.
 
     Parameters
     ----------

@@ -94,6 +94,7 @@ def test_the_import_contracts_name_every_module_that_computes(root):
         "tco.plot",
         "tco.recommendation.calibrations",
         "tco.recommendation.figures",
+        "tco.recommendation.files",
         "tco.report",
         "tco.scenario.checks",
         "tco.scenario.parts",

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from tco.recommendation.caps import Cap
 from tco.recommendation.document import Block, Figure, Heading, Paragraph, Table
 from tco.recommendation.study import Study
 from tco.recommendation.terms import OwnOrRent
-from tco.recommendation.words import SPACE, counted, less, listed, percent
+from tco.recommendation.words import SPACE, counted, less, listed, percent, rough
 
 WORTHWHILE = 0.99
 """Cost of a mixed fleet over the best of one kind from which a second platform is not worth having."""
@@ -63,7 +64,8 @@ def several_machines(study: Study) -> list[Block]:
         Table(
             ("kind", *(f"share of {one}" for one in workloads), "servers", "share of the cost"),
             rows,
-            caption="Which kind serves which application, over the whole day. Spare servers and porting aside.",
+            caption="Which kind serves which application, of its traffic over the day; of the cost of this fleet, "
+            "spare servers and porting aside.",
         ),
         Figure(
             "fleet",
@@ -88,7 +90,12 @@ def own_and_rent(study: Study) -> list[Block]:
     """
     pairs = study.own_or_rent
     if not pairs:
-        return []
+        if len(study.found.standings) < 2:
+            return []
+        return [
+            Heading("Own or rent"),
+            Paragraph("No accelerator is among the candidates both owned and rented, so there is nothing to weigh."),
+        ]
     return [Heading("Own or rent"), *(Paragraph(_terms(study, pair)) for pair in pairs)]
 
 
@@ -125,7 +132,7 @@ def capped_power(study: Study) -> list[Block]:
     rows = tuple(
         (
             cap.name,
-            percent(cap.choice.cap_w / float(cap.choice.uncapped.cap_w), 3) if cap.pays else "none pays",
+            _best_cap(study, cap) if cap.pays else "none pays",
             f"{cap.choice.uncapped.servers_per_rack:g} → {cap.choice.servers_per_rack:g}" if cap.pays else "-",
             percent(cap.choice.throughput_loss) if cap.pays else "-",
             percent(cap.choice.gain) if cap.pays else "-",
@@ -168,6 +175,12 @@ def capped_power(study: Study) -> list[Block]:
         if cap.choice is None:
             unknown.setdefault(cap.why.rstrip("."), []).append(cap.name)
     return [*blocks, *(Paragraph(f"Of {listed(names)} nothing is said: {why}.") for why, names in unknown.items())]
+
+
+def _best_cap(study: Study, cap: Cap) -> str:
+    assert cap.choice is not None  # noqa: S101 - asked before
+    share = percent(cap.choice.cap_w / float(cap.choice.uncapped.cap_w), 3)
+    return f"{share} ({rough(cap.choice.cap_w)} W)" if study.what.reveal else share
 
 
 def _together(study: Study) -> str:

@@ -37,7 +37,7 @@ def throughputs(study: Study) -> list[Block]:
             off = f"; off by {percent(error)} on models that were held out" if error is not None else ""
             said += f", {one.calibration.provenance}{off}"
         elif "ideal roofline" in kinds:
-            said += f", an upper bound that no software reaches{f' ({study.what.note})' if study.what.note else ''}"
+            said += ", an upper bound that no software reaches"
         elif throughput.spread is None:
             said += ", given without an error and so taken as certain"
         items.append(f"{said}.")
@@ -46,6 +46,8 @@ def throughputs(study: Study) -> list[Block]:
                 minds.setdefault(warning, [])
                 minds[warning] += [name] if name not in minds[warning] else []
     blocks: list[Block] = [Heading("What it rests on"), Heading("Throughputs", 3), Bullets(tuple(items))]
+    if study.what.note:
+        blocks.append(Paragraph(f"{study.what.note[0].upper()}{study.what.note[1:]}."))
     if minds:
         blocks += [
             Paragraph("To mind, as the model says:"),
@@ -165,7 +167,8 @@ def left_out(study: Study) -> list[Block]:
         *([Bullets(tuple(f"{of}: {', '.join(words)}." for of, words in whose.items()))] if out else []),
         Paragraph(
             "A throughput is that of one server at the largest batch within the limits: queues, failures of whole "
-            "sites and software that changes are not modelled. Costs are yearly payments at one cost of capital, "
-            "before tax. The errors of one machine's applications are taken to go together."
+            "sites and software that changes are not modelled. A spare server is bought, and that is all: no network, "
+            "storage, installation, licences or support come with it. Costs are yearly payments at one cost of "
+            "capital, before tax. The errors of one machine's applications are taken to go together."
         ),
     ]

@@ -59,7 +59,12 @@ def choose_all(scenario: Scenario) -> ChosenAll:
         found[name] = shipped(hs.get(server_of(scenario, one.server).accelerator).key, one.framework)
     lacking = [name for name, options in found.items() if not options]
     if lacking:
-        return ChosenAll(dict.fromkeys(scenario.candidates), f"no calibration of {' and '.join(lacking)}")
+        has = "has no calibration" if len(lacking) == 1 else "have no calibrations"
+        others = "all" if len(modelled) == len(scenario.candidates) else "all that are modelled"
+        return ChosenAll(
+            dict.fromkeys(scenario.candidates),
+            f"because {' and '.join(lacking)} {has}, {others} are compared as ideal rooflines",
+        )
     shared: dict[str, int] = {}
     for options in found.values():
         for framework in {option.framework for option in options}:

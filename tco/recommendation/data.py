@@ -8,8 +8,9 @@ from tco.recommendation.study import Study
 def as_data(study: Study) -> dict[str, object]:
     """Return the decision as plain data, for JSON.
 
-    Private numbers, and with them dollars and watts, are ``None`` unless revealed; ratios then have three digits, since
-    more would give them away.
+    Private numbers, and with them dollars and watts, are ``None`` unless revealed; ratios then have three digits, and
+    what follows from the traffic two, since more would give them away. What knowing more is worth is ``None`` where a
+    throughput is an upper bound, and so is the sum of the file unless all is revealed.
 
     Parameters
     ----------
@@ -24,14 +25,14 @@ def as_data(study: Study) -> dict[str, object]:
         low, high, _ = found.interval(name, found.reference)
         watts = {
             "site_power_w": plan.site_power_w,
-            "tokens_per_joule": plan.tokens_per_joule,
+            "tokens_per_joule": _rounded(plan.tokens_per_joule, what.reveal, 2),
             "tokens_per_s_per_mw": plan.tokens_per_s_per_mw,
-            "gco2_per_million_tokens": plan.gco2_per_million_tokens,
-            "litres_per_million_tokens": plan.litres_per_million_tokens,
+            "gco2_per_million_tokens": _rounded(plan.gco2_per_million_tokens, what.reveal, 2),
+            "litres_per_million_tokens": _rounded(plan.litres_per_million_tokens, what.reveal, 2),
         }
         dollars = {
             "usd_per_year": {**plan.breakdown, "total": plan.usd_per_year},
-            "usd_per_million_tokens": plan.usd_per_million_tokens,
+            "usd_per_million_tokens": _rounded(plan.usd_per_million_tokens, what.reveal, 2),
             "usd_per_accelerator_hour": plan.usd_per_accelerator_hour,
         }
         candidates[name] = {
@@ -46,7 +47,7 @@ def as_data(study: Study) -> dict[str, object]:
             "servers": plan.servers,
             "spares": plan.spares,
             "racks": None if plan.deployment.rented else plan.racks,
-            "utilisation": _rounded(plan.utilisation, exact),
+            "utilisation": _rounded(plan.utilisation, what.reveal, 2),
             **(watts if study.shows_watts else dict.fromkeys(watts)),
             **(dollars if study.shows_dollars else dict.fromkeys(dollars)),
         }
@@ -61,17 +62,19 @@ def as_data(study: Study) -> dict[str, object]:
         "reference": found.reference,
         "upper_bounds": list(found.upper_bounds),
         "level": found.scenario.decision.level,
-        "evpi_share": _rounded(found.evpi, exact),
-        "worth_knowing_share": {name: _rounded(worth, exact) for name, worth in study.worth.items()},
+        "evpi_share": None if found.upper_bounds else _rounded(found.evpi, exact),
+        "worth_knowing_share": None
+        if found.upper_bounds
+        else {name: _rounded(worth, exact) for name, worth in study.worth.items()},
         "candidates": candidates,
         "unable": dict(found.unable),
         "mixed_fleet": None if mixed.fleet is None else {name: mixed.fleet.servers[name] for name in mixed.machines},
         "mixed_over_best": None if mixed.over_best is None else _rounded(mixed.over_best, exact),
         "left_out": list(dict.fromkeys(words for one in found.standings.values() for words in one.plan.left_out)),
         "version": what.version,
-        "scenario_sha256": what.digest,
+        "scenario_sha256": what.digest if what.reveal else None,
     }
 
 
-def _rounded(value: float, exact: bool) -> float:
-    return float(value) if exact else float(f"{float(value):.3g}")
+def _rounded(value: float, exact: bool, digits: int = 3) -> float:
+    return float(value) if exact else float(f"{float(value):.{digits}g}")

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -63,7 +64,26 @@ def draw(study: Study, names: tuple[str, ...]) -> dict[str, bytes]:
 def _costs(study: Study) -> Any:
     found = study.found
     order = [name for name in found.order if name != found.reference] + [found.reference]
-    return plot.breakdown({name: found.standings[name].plan.breakdown for name in order}, reveal=study.shows_dollars)
+    ax = plot.breakdown({name: found.standings[name].plan.breakdown for name in order}, reveal=study.shows_dollars)
+    _reorder(ax, order, found.order)
+    return ax
+
+
+def _reorder(ax: Any, drawn: Sequence[str], wanted: Sequence[str]) -> None:
+    """Bring the bars into another order: they are drawn with the reference last, and the table has it where it is."""
+    rows = {at: wanted.index(name) for at, name in enumerate(drawn)}
+    for bar in ax.patches:
+        at = bar.get_y() + bar.get_height() / 2
+        bar.set_y(bar.get_y() + rows[round(at)] - round(at))
+    for text in ax.texts:
+        held = getattr(text, "xy", None)
+        inside = text.get_transform() == ax.transData
+        if held is not None and text.xycoords == "data":
+            text.xy = (held[0], held[1] + rows[round(held[1])] - round(held[1]))
+        elif held is None and inside:
+            y = text.get_position()[1]
+            text.set_y(y + rows[round(y)] - round(y))
+    ax.set_yticks(range(len(wanted)), wanted, fontsize=9.5, parse_math=False)
 
 
 def _surface(study: Study) -> Any:
@@ -175,11 +195,20 @@ def _cap(study: Study) -> Any:
     if choice is None:
         return None
     caps = choice.sweep()
-    return plot.power_cap(
-        power_w=caps.cap_w,
+    # Of full power, unless all is revealed: watts may be private.
+    full_w = float(choice.uncapped.cap_w)
+    scale = 1.0 if study.what.reveal else 100 / full_w
+    ax = plot.power_cap(
+        power_w=caps.cap_w * scale,
         relative_cost=caps.cost_ratio,
         relative_throughput=caps.throughput_ratio,
         servers_per_rack=caps.servers_per_rack,
-        optimum_w=choice.cap_w,
+        optimum_w=choice.cap_w * scale,
         title=f"What a cap on each device does to the cost of a token on {study.found.best}",
     )
+    if not study.what.reveal:
+        ax.set_xlabel("power cap [% of full power]")
+        for text in ax.texts:
+            if text.get_gid() == "optimum label":
+                text.set_text(re.sub(r"(best cap \S+) W", r"\1 %", text.get_text()))
+    return ax

@@ -1,19 +1,27 @@
-"""Where the answer turns: the value of one input at which the cheapest and the second cost the same, all else held."""
+"""Where the answer turns: the value of one input at which the cheapest and the second cost the same, all else held.
+
+Each is of the plans themselves, with their whole servers, racks and spares: put back into them, it makes the two change
+places.
+"""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
+from roofline._arrays import Array
 from tco import break_even
-from tco.planning import PlanComparison
+from tco.planning import Plan, PlanComparison
 from tco.recommendation.decision import Recommendation
 
 _RATES = np.linspace(0.0, 0.3, 601)
 """Costs of capital that are looked through [1/year]."""
+
+_FACTORS = np.geomspace(1.0, 1e4, 20_001)
+"""How much slower or faster a server is looked for to be."""
 
 
 @dataclass(frozen=True)
@@ -27,7 +35,8 @@ class Level:
     now : float
         What it is, in its own unit.
     at : float or None
-        Where they draw level; ``None`` where no value does.
+        Where they draw level; ``None`` where no value does. Of a throughput, on which whole servers depend in steps,
+        where the one stops being cheaper than the other.
     """
 
     name: str
@@ -43,7 +52,7 @@ class Level:
 def levels(found: Recommendation) -> tuple[Level, ...]:
     """Where the answer turns, by input.
 
-    Throughput of the cheapest, price or rent of either, the tariff, the carbon price, the cost of capital: each alone.
+    Throughput, price or rent of either, the tariff, the carbon price, the cost of capital: each alone.
 
     Parameters
     ----------
@@ -57,8 +66,10 @@ def levels(found: Recommendation) -> tuple[Level, ...]:
     c, a, b = found.against_runner_up, found.best, found.runner_up
     if c is None or b is None:
         return ()
-    rate = float(c.a.inputs["tokens_per_s"])
-    made = [Level(f"{a}.tokens_per_s", rate, rate * c.ratio)]  # servers go as its inverse, and the cost with them
+    made = [
+        _throughput(f"{a}.tokens_per_s", c.a, 1 / _FACTORS, lambda usd: usd >= c.b.usd_per_year),
+        _throughput(f"{b}.tokens_per_s", c.b, _FACTORS, lambda usd: usd <= c.a.usd_per_year),
+    ]
     for name, side, other in ((a, c.a, c.b), (b, c.b, c.a)):
         for price in ("price_usd", "rent_usd_per_h"):
             if side.inputs.get(price) is not None:
@@ -72,11 +83,33 @@ def levels(found: Recommendation) -> tuple[Level, ...]:
     return tuple(made)
 
 
-def _price(name: str, side: Any, price: str, goal: float) -> Level:
+def _throughput(name: str, side: Plan, factors: Array, turned: Callable[[Array], Array]) -> Level:
+    """The throughput, nearest to what it is, past which the answer has turned; whole servers make it a step."""
+    now = float(side.inputs["tokens_per_s"])
+
+    def is_turned(rates: Array) -> Array:
+        return np.broadcast_to(turned(np.asarray(side.evaluate(tokens_per_s=rates).total_usd)), rates.shape)
+
+    rates = now * factors
+    past = np.flatnonzero(is_turned(rates))
+    if not past.size:
+        return Level(name, now, None)
+    if past[0] == 0:  # they cost the same as planned
+        return Level(name, now, now)
+    stays, turns = rates[past[0] - 1], rates[past[0]]
+    for _ in range(8):  # each time a hundred times closer
+        between = np.linspace(stays, turns, 101)
+        first = int(np.argmax(is_turned(between)))
+        stays, turns = between[first - 1], between[first]
+    return Level(name, now, float(stays))
+
+
+def _price(name: str, side: Plan, price: str, goal: float) -> Level:
     """Where a cost that is a straight line in a price reaches another."""
     now = float(side.inputs[price])
-    free, paid = (float(side.evaluate(**{price: now * factor}).total_usd) for factor in (0.0, 1.0))
-    slope = (paid - free) / now
+    unit = now or 1.0
+    free, paid = (float(side.evaluate(**{price: unit * factor}).total_usd) for factor in (0.0, 1.0))
+    slope = (paid - free) / unit
     at = float(break_even.linear_break_even(fixed_a=free, slope_a=slope, fixed_b=goal, slope_b=0.0))
     return Level(name, now, None if math.isnan(at) else at)
 
@@ -92,26 +125,33 @@ def _tariff(c: PlanComparison, now: float) -> Level:
 
 
 def _carbon(c: PlanComparison) -> Level:
-    """The carbon price of electricity and, where it is known, of making the servers [USD/t]."""
-    now = next(
-        (float(side.inputs["usd_per_tonne_co2"]) for side in (c.a, c.b) if side.inputs.get("usd_per_tonne_co2")), 0.0
-    )
-    usd = [side.usd_per_year - side.breakdown.get("carbon", 0.0) for side in (c.a, c.b)]
-    kg = [float(side.account.energy_kwh) * side.deployment.facility.grid_gco2_per_kwh / 1e3 for side in (c.a, c.b)]
+    """The carbon price of the electricity [USD/t]; a rent has it in it, whatever it is."""
+    sides = (c.a, c.b)
+    now = next((float(side.inputs["usd_per_tonne_co2"]) for side in sides if side.inputs.get("usd_per_tonne_co2")), 0.0)
+    usd = [side.usd_per_year - side.breakdown.get("carbon", 0.0) for side in sides]
+    kg = [
+        0.0
+        if side.deployment.rented
+        else float(side.account.energy_kwh) * side.deployment.facility.grid_gco2_per_kwh / 1e3
+        for side in sides
+    ]
     at = float(break_even.carbon_price(usd_a=usd[0], kg_a=kg[0], usd_b=usd[1], kg_b=kg[1]))
     return Level("usd_per_tonne_co2", now, None if math.isnan(at) else 1e3 * at)
 
 
 def _nearest(c: PlanComparison) -> float | None:
     """The cost of capital, nearest to what it is, at which the two draw level."""
+    from scipy.optimize import brentq
+
+    def dearer(rate: Array) -> Array:
+        a, b = (side.evaluate(discount_rate=rate).total_usd for side in (c.a, c.b))
+        return np.log(a / b)
+
     now = float(c.a.inputs["discount_rate"])
-    ratios = np.broadcast_to(c.evaluate(discount_rate=_RATES), _RATES.shape)
-    turns = np.flatnonzero((ratios[1:] < 1) != (ratios[:-1] < 1))
-    if not turns.size:
-        return None
-    logs = np.log(ratios)
-    at = [_RATES[i] + (_RATES[i + 1] - _RATES[i]) * logs[i] / (logs[i] - logs[i + 1]) for i in turns]
-    return float(min(at, key=lambda rate: abs(rate - now)))
+    logs = np.broadcast_to(dearer(_RATES), _RATES.shape)
+    turns = np.flatnonzero((logs[1:] < 0) != (logs[:-1] < 0))
+    at = [float(brentq(lambda rate: float(dearer(rate)), _RATES[i], _RATES[i + 1], xtol=1e-14)) for i in turns]
+    return min(at, key=lambda rate: abs(rate - now)) if at else None
 
 
 def flips_in_year(found: Recommendation) -> int | None:

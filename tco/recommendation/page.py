@@ -5,7 +5,7 @@ from __future__ import annotations
 import textwrap
 
 from tco.planning import Plan
-from tco.recommendation import alternatives, basis, robustness, tables
+from tco.recommendation import alternatives, basis, growth, robustness, tables
 from tco.recommendation.decision import Recommendation
 from tco.recommendation.document import (
     Block,
@@ -18,7 +18,7 @@ from tco.recommendation.document import (
     SignOff,
 )
 from tco.recommendation.study import Study
-from tco.recommendation.words import SPACE, between, chance, less, listed, named, percent, plain, times
+from tco.recommendation.words import SPACE, between, chance, less, listed, named, percent, plain, rough, times
 
 
 def compose(study: Study) -> Document:
@@ -39,6 +39,7 @@ def compose(study: Study) -> Document:
         _guide,
         tables.candidates,
         tables.applications,
+        growth.fleet_by_year,
         robustness.why,
         robustness.changes,
         robustness.how_sure,
@@ -98,13 +99,11 @@ def _decision(study: Study) -> list[Block]:
         verb = "Rent" if plan.deployment.rented else "Buy"
         callout = Callout(f"{verb} {best}: {_fleet(plan)}", beside, "decided")
     elif best in found.upper_bounds:
-        note = f" ({study.what.note})" if study.what.note else ""
-        least = min(found.compare(best, found.runner_up).ratio, 1.0)
+        note = f": {study.what.note}" if study.what.note else ""
         callout = Callout(
             f"Not to be signed yet: {best} looks cheapest, on an upper bound",
-            f"{beside} But its throughput is an ideal roofline, which no software reaches{note}. Measure it and give "
-            f"tokens_per_s in the scenario: it stays ahead of {found.runner_up} down to {percent(least, 3)} of that. "
-            f"It would take {_fleet(plan)}.",
+            f"{beside} Its throughput is an ideal roofline, which no software reaches{note}. Measure it and give "
+            f"tokens_per_s in the scenario{_down_to(study)}. It would take {_fleet(plan)}.",
             "open",
         )
     else:
@@ -127,6 +126,16 @@ def _decision(study: Study) -> list[Block]:
     return blocks
 
 
+def _down_to(study: Study) -> str:
+    found = study.found
+    throughput = next(level for level in study.levels if level.name == f"{found.best}.tokens_per_s")
+    if throughput.factor is None:
+        return ""
+    return (
+        f": {found.best} stays ahead of {found.runner_up} as it is here, down to {robustness.least(throughput)} of that"
+    )
+
+
 def _beside(found: Recommendation) -> str:
     """The cheapest beside the second: as planned, and with all that may be off."""
     a, b = found.best, found.runner_up
@@ -135,6 +144,12 @@ def _beside(found: Recommendation) -> str:
     planned = f"As planned it costs {less(found.compare(a, b).ratio)} {b}, the next cheapest."
     if not found.inputs:
         return f"{planned} Nothing says how far any number may be off."
+    if found.upper_bounds:
+        return (
+            f"{planned} With all else that may be off, {between(low, high)} in {percent(level)} of cases; that it is "
+            f"the cheapest has a probability of {chance(found.probabilities[a])}, which does not cover "
+            f"{robustness.bounds(found)}: they are upper bounds, and how far they are off nobody knows."
+        )
     return (
         f"{planned} With everything that may be off, {between(low, high)} in {percent(level)} of cases; it is the "
         f"cheapest of all with a probability of {chance(found.probabilities[a])}."
@@ -143,7 +158,7 @@ def _beside(found: Recommendation) -> str:
 
 def _next(study: Study) -> str:
     """What to do about it."""
-    worth = next(iter(study.worth), None)
+    worth = None if study.found.upper_bounds else next(iter(study.worth), None)
     if worth is None or study.worth[worth] < 1e-4:
         return ""
     return f" What would help most is to know the {named(worth)}."
@@ -164,10 +179,10 @@ def _facts(study: Study) -> Facts:
             (times(found.compare(found.best, found.runner_up).ratio), f"TCO over {found.runner_up}, as planned")
         )
         if found.inputs:
-            items.append((chance(found.probabilities[found.best]), "probability of being cheapest"))
+            items.append((chance(found.probabilities[found.best]), tables.probability(found)))
     if study.shows_dollars:
         items.append((f"{plain(plan.usd_per_year / 1e6, 3)}{SPACE}M", "USD a year"))
-        items.append((plain(plan.usd_per_million_tokens, 3), "USD per 10⁶ tokens"))
+        items.append((rough(plan.usd_per_million_tokens, study.digits(3)), "USD per 10⁶ tokens"))
     spares = f" + {plan.spares:,.0f}" if plan.spares else ""
     items.append((f"{plan.servers:,.0f}{spares}", "servers, and spare" if spares else "servers"))
     if not plan.deployment.rented:
@@ -180,7 +195,8 @@ def _facts(study: Study) -> Facts:
 
 def _sign(study: Study) -> list[Block]:
     scenario, what = study.found.scenario, study.what
-    digest = f" from a scenario file with SHA-256 {what.digest}" if what.digest else ""
+    # Whoever has a masked page could test guesses at its numbers against the sum.
+    digest = f" from a scenario file with SHA-256 {what.digest}" if what.digest and what.reveal else ""
     made = f"Made by inference-tco {what.version}".rstrip()
     return [
         Heading("Signed off"),
@@ -207,6 +223,12 @@ def summary(study: Study, document: Document) -> str:
         low, high, level = found.interval(name, found.reference)
         span = "" if name == found.reference else f" ({low:.3f} to {high:.3f} in {percent(level)} of cases)"
         ratio = f"{found.compare(name, found.reference).ratio:.3f} × {found.reference}{span}"
-        lines.append(f"  {name:<{widest}}  {ratio}, cheapest with P = {chance(found.probabilities[name])}")
+        low_end = tables.low_end(found, name)
+        lines.append(
+            f"  {name:<{widest}}  {ratio}, cheapest with P = {chance(found.probabilities[name])}"
+            f"{f' ({low_end})' if low_end else ''}"
+        )
+    if found.upper_bounds and found.inputs:
+        lines.append(f"  P does not cover {robustness.bounds(found)}, which are upper bounds.")
     lines += [f"  {name:<{widest}}  cannot serve: {reason}" for name, reason in found.unable.items()]
     return "\n".join(lines)

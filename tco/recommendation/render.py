@@ -140,7 +140,7 @@ nav a { white-space: nowrap; }
 table { border-collapse: collapse; width: 100%; font-size: .9rem; line-height: 1.4;
   font-variant-numeric: tabular-nums; }
 th, td { padding: .38rem .7rem; border-bottom: 1px solid var(--line); text-align: right; vertical-align: top;
-  font-weight: 400; overflow-wrap: break-word; }
+  font-weight: 400; hyphens: none; }
 thead th { border-bottom: 2px solid var(--soft); vertical-align: bottom; font-weight: 600; }
 th.word, td.word { text-align: left; }
 tbody th:first-child { color: var(--soft); }
@@ -151,8 +151,8 @@ tr.strong > *, tbody tr.strong th:first-child { font-weight: 600; color: var(--i
 table.small { font-size: .8rem; line-height: 1.35; }
 table.small th, table.small td { padding: .3rem .5rem; }
 table.small td:nth-child(2), table.small td:nth-child(3) { white-space: nowrap; }
-table.small th:first-child { width: 30%; }
-table.small td:last-child { overflow-wrap: anywhere; min-width: 16rem; }
+table.small tbody th:first-child { min-width: 11rem; }
+table.small td:last-child { overflow-wrap: break-word; width: 50%; min-width: 15rem; }
 .caption, figcaption { color: var(--soft); font-size: .84rem; line-height: 1.45; margin: .3rem 0 1.2rem;
   max-width: 46rem; }
 figure { margin: 1.4rem 0; }
@@ -171,7 +171,8 @@ table.sign td + td { border-left: 1.2rem solid #fff; }
   .scroll { overflow: visible; }
   table.small { font-size: .76rem; }
   th, td { padding: .25rem .4rem; }
-  table.small td:last-child { min-width: 0; }
+  table.small tbody th:first-child { min-width: 9rem; }
+  table.small td:last-child { min-width: 12rem; }
   figure img { max-height: 86mm; margin: 0 auto; }
   .callout, .facts div, .best { -webkit-print-color-adjust: exact; print-color-adjust: exact; }
   a { color: inherit; }

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
+
 from tco.accounts import INFRASTRUCTURE_PARTS
 from tco.recommendation.decision import Recommendation
 from tco.recommendation.document import Block, Bullets, Figure, Heading, Paragraph, Table
@@ -43,7 +46,12 @@ def why(study: Study) -> list[Block]:
         return []
     parts = [part for part in INFRASTRUCTURE_PARTS if part in {**c.a.breakdown, **c.b.breakdown}]
     rows = (
-        ("R_Th", f"{c.r_th:.3f}", f"throughput: one server of {a} does the work of so many of {b} (Eq. 1)"),
+        (
+            "R_Th",
+            f"{c.r_th:.3f}",
+            f"servers of {b} that one of {a} replaces, whole ones as planned: {c.b.servers:,.0f} over "
+            f"{c.a.servers:,.0f} (Eq. 1)",
+        ),
         ("R_SC", f"{c.r_sc:.3f}", f"what a server of {a} and all that comes with it costs a year, over {b} (Eq. 2)"),
         (
             "R_IC",
@@ -53,20 +61,17 @@ def why(study: Study) -> list[Block]:
         ("w", f"{c.server_share:.3f}", f"the server's share of the cost of {b}"),
         ("TCO", f"{c.ratio:.3f}", "(w·R_SC + (1 − w)·R_IC)/R_Th (Eq. 4): the same as the ratio of the two totals"),
     )
-    speed = "faster" if c.r_th > 1 else "slower"
-    dear = "dearer" if c.r_sc > 1 else "cheaper"
+    dear = "more" if c.r_sc > 1 else "less"
+    cost = f"{plain(c.r_sc, 2)} times as much" if c.r_sc >= 2 else f"{percent(abs(c.r_sc - 1))} {dear}"
     return [
         Heading(f"Why {a}"),
         Paragraph(
-            f"A server of {a} is {_factor(c.r_th)} {speed} and {_factor(c.r_sc)} {dear} than one of {b}. In the terms "
+            f"One server of {a} replaces {plain(c.r_th, 3)} of {b}, and costs {cost} a year before infrastructure. In "
+            "the terms "
             "of Kim et al. (arXiv:2502.01070), recovered from the two accounts:"
         ),
         Table(("", "value", "what it is"), rows, words=(0, 2), strong=(4,)),
     ]
-
-
-def _factor(ratio: float) -> str:
-    return percent(abs(ratio - 1)) if 0.5 < ratio < 2 else f"{plain(max(ratio, 1 / ratio), 2)} times"
 
 
 def changes(study: Study) -> list[Block]:
@@ -96,6 +101,40 @@ def changes(study: Study) -> list[Block]:
     ]
 
 
+def least(level: Level) -> str:
+    """Write the share of its throughput down to which a machine stays ahead: rounded to where it does.
+
+    Parameters
+    ----------
+    level : Level
+        Of a throughput, with a factor.
+    """
+    assert level.factor is not None  # noqa: S101 - asked before
+    return f"{_outward(level.factor, math.ceil)}{SPACE}%"
+
+
+def most(level: Level) -> str:
+    """Write the share of its throughput up to which a machine falls short: rounded to where it does.
+
+    Parameters
+    ----------
+    level : Level
+        Of a throughput, with a factor.
+    """
+    assert level.factor is not None  # noqa: S101 - asked before
+    return f"{_outward(level.factor, math.floor)}{SPACE}%"
+
+
+def _outward(share: float, towards: Callable[[float], int]) -> str:
+    """A share in percent and four digits, none of which says more than is so."""
+    places = 3 - math.floor(math.log10(100 * share))
+    return plain(towards(100 * share * 10**places) / 10**places, 4)
+
+
+def _from(study: Study, name: str) -> str:
+    return ", an upper bound" if name in study.found.upper_bounds else ""
+
+
 def _turn(study: Study, level: Level) -> str:
     found = study.found
     owner, inner = split(level.name)
@@ -106,12 +145,19 @@ def _turn(study: Study, level: Level) -> str:
     if inner == "tokens_per_s":
         if found.twins.get(a, a) == found.twins.get(b or "", b):
             return ""  # one machine on two terms: its throughput says nothing between them
-        assert level.factor is not None  # noqa: S101 - a cost goes as the inverse of a throughput
-        return f"Throughput: where {a} reaches only {percent(level.factor, 3)} of what it is taken for."
+        if level.factor is None:
+            return f"Throughput of {owner}: nowhere."
+        if owner == a:
+            return f"Throughput of {a}: it stays ahead down to {least(level)} of what it is taken for{_from(study, a)}."
+        return (
+            f"Throughput of {owner}: it falls short up to {most(level)} of what it is taken for{_from(study, owner)}."
+        )
     if inner in ("price_usd", "rent_usd_per_h"):
         noun = "Price" if inner == "price_usd" else "Rent"
-        if level.factor is None:
+        if level.at is None:
             return f"{noun} of {owner}: nowhere, not even as a gift."
+        if level.factor is None:
+            return f"{noun} of {owner}: at more than nothing{shown}."
         if owner == a:
             return f"{noun} of {a}: where it is {percent(level.factor - 1, 3)} higher{shown}."
         return f"{noun} of {b}: at a discount of {percent(1 - level.factor, 3)}{shown}."
@@ -123,7 +169,7 @@ def _turn(study: Study, level: Level) -> str:
     if inner == "discount_rate":
         if level.at is None:
             return f"Cost of capital: nowhere from 0 to 30{SPACE}% a year."
-        return f"Cost of capital: at {percent(level.at)} a year."
+        return f"Cost of capital: at {percent(level.at, 4)} a year."
     if level.factor is None or not _LEAST <= level.factor <= _MOST:
         return "Electricity tariff: nowhere from a tenth to ten times of what it is."
     return f"Electricity tariff: at {times(level.factor)} what it is{shown}."
@@ -164,7 +210,7 @@ def how_sure(study: Study) -> list[Block]:
             "distribution",
             f"Distribution of the TCO of {a} over {b}: below 1 in {chance(_below(found))} of the draws, and from "
             f"{times(low_ratio)} to {times(high_ratio)} in {percent(level)}.",
-            f"TCO of {a} over {b} in all draws.",
+            f"TCO of {a} over {b} in all draws{', the upper bounds held' if found.upper_bounds else ''}.",
         ),
         Paragraph(information(study)),
     ]
@@ -199,6 +245,18 @@ def how_sure(study: Study) -> list[Block]:
     return blocks
 
 
+def bounds(found: Recommendation) -> str:
+    """Name the throughputs that are upper bounds.
+
+    Parameters
+    ----------
+    found : Recommendation
+        With one or more.
+    """
+    every = len(found.upper_bounds) == len(found.standings)
+    return "the throughputs" if every else f"the throughputs of {listed(found.upper_bounds)}"
+
+
 def hidden(study: Study, name: str) -> bool:
     """Whether the numbers of an input are the user's though its distribution does not say so: a measured throughput.
 
@@ -227,6 +285,11 @@ def information(study: Study) -> str:
         With inputs that may be off.
     """
     found = study.found
+    if found.upper_bounds:
+        return (
+            f"T{bounds(found)[1:]} are upper bounds, of which nobody knows how far they are off: no draw moves "
+            "them, and what measuring them is worth cannot be said. Measure them first."
+        )
     if found.evpi < _NEGLIGIBLE:
         return (
             f"Knowing every uncertain number beforehand would save less than {percent(_NEGLIGIBLE)} of the cost: no "

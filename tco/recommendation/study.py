@@ -29,7 +29,7 @@ class Particulars:
     digest : str
         SHA-256 of the scenario file, or empty.
     note : str
-        Why throughputs are upper bounds, where they are.
+        Why throughputs are upper bounds, where they are: a clause.
     """
 
     reveal: bool = False
@@ -92,6 +92,16 @@ class Study:
     def shows_dollars(self) -> bool:
         """Whether dollars may be shown: where they are asked for, or none is private."""
         return self.what.reveal or not any(one.plan.private for one in self.found.standings.values())
+
+    def digits(self, revealed: int = 4) -> int:
+        """How many digits a figure by token has: where traffic is private, so few that they do not give it away.
+
+        Parameters
+        ----------
+        revealed : int
+            Where all may be shown.
+        """
+        return revealed if self.what.reveal else 2
 
     @property
     def shows_watts(self) -> bool:

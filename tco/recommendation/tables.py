@@ -6,11 +6,12 @@ from collections.abc import Callable, Iterator
 
 from roofline._arrays import Array
 from tco import allocation
+from tco.mix import Served
 from tco.planning import Plan
 from tco.recommendation.decision import Recommendation, Standing
 from tco.recommendation.document import Block, Figure, Heading, Paragraph, Table
 from tco.recommendation.study import Study
-from tco.recommendation.words import chance, listed, percent, plain, rough, times
+from tco.recommendation.words import SPACE, chance, listed, percent, plain, rough, times
 from tco.scenario.model import ApplicationEntry
 
 _COLUMNS = 5
@@ -57,6 +58,53 @@ def unable(found: Recommendation) -> str:
     return " ".join(f"{name} is out: {reason.rstrip('.')}." for name, reason in found.unable.items())
 
 
+def probability(found: Recommendation) -> str:
+    """Name the probability of being cheapest, and say what it does not cover.
+
+    Parameters
+    ----------
+    found : Recommendation
+        Of which throughputs may be upper bounds.
+    """
+    return f"probability of being cheapest{', throughputs aside' if found.upper_bounds else ''}"
+
+
+def low_end(found: Recommendation, name: str) -> str:
+    """Say that a price is planned at the low end of its range, where the planned ratio is outside of the cases.
+
+    Parameters
+    ----------
+    found : Recommendation
+        With its draws.
+    name : str
+        Of the candidate whose ratio it is.
+
+    Returns
+    -------
+    str
+        Empty where the planned ratio is among the cases.
+    """
+    if name == found.reference or not found.inputs:
+        return ""
+    low, high, _ = found.interval(name, found.reference)
+    if low <= found.compare(name, found.reference).ratio <= high:
+        return ""
+    ranged = [one for one in (name, found.reference) if f"{one}.price_usd" in _price_ranges(found)]
+    own = "its price" if ranged == [name] else f"the price of {listed(ranged)}" if ranged else ""
+    return f"planned at the low end of {own}" if own else "planned outside of the cases"
+
+
+def _price_ranges(found: Recommendation) -> list[str]:
+    """Inputs that are published prices of which only a range is known."""
+    return [
+        f"{name}.price_usd"
+        for name, one in found.standings.items()
+        if one.plan.deployment.price.high is not None
+        and f"{name}.price_usd" in found.inputs
+        and f"{name}.price_usd" not in found.scenario.ranges
+    ]
+
+
 def _pages(names: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
     for start in range(0, len(names), _COLUMNS):
         yield names[start : start + _COLUMNS]
@@ -64,37 +112,38 @@ def _pages(names: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
 
 def _lines(study: Study) -> dict[str, list[tuple[str, _Cells]]]:
     """Rows of the table by their group: words, and what they say of a candidate."""
-    found, reference = study.found, study.found.reference
+    found, reference, digits = study.found, study.found.reference, study.digits()
     level = percent(found.scenario.decision.level)
 
     def within(name: str, _: Plan) -> str:
         if name == reference:
             return "-"
         low, high, _level = found.interval(name, reference)
-        return f"{plain(low, 3)} to {plain(high, 3)}"
+        said = low_end(found, name)
+        return f"{low:.3f} to {high:.3f}" + (f"\n{said}" if said else "")
 
     cost: list[tuple[str, _Cells]] = [
         (f"TCO over {reference}", lambda name, _: f"{found.compare(name, reference).ratio:.3f}"),
         (f"in {level} of cases", within),
-        ("probability of being cheapest", lambda name, _: chance(found.probabilities[name])),
+        (probability(found), lambda name, _: chance(found.probabilities[name])),
     ]
     if study.shows_dollars:
         cost += [
             ("USD a year", lambda _, plan: f"{plan.usd_per_year:,.0f}"),
-            ("USD per 10⁶ tokens", lambda _, plan: plain(plan.usd_per_million_tokens)),
-            ("were every server always busy", lambda _, plan: plain(plan.busy_usd_per_million_tokens)),
+            ("USD per 10⁶ tokens", lambda _, plan: rough(plan.usd_per_million_tokens, digits)),
+            ("were every server always busy", lambda _, plan: rough(plan.busy_usd_per_million_tokens, digits)),
         ]
         if _tokens(found)[0] and _tokens(found)[1]:
             cost += [
-                ("USD per 10⁶ input tokens", lambda _, plan: plain(float(_prices(found, plan)[0]))),
-                ("USD per 10⁶ output tokens", lambda _, plan: plain(float(_prices(found, plan)[1]))),
+                ("USD per 10⁶ input tokens", lambda _, plan: rough(float(_prices(found, plan)[0]), digits)),
+                ("USD per 10⁶ output tokens", lambda _, plan: rough(float(_prices(found, plan)[1]), digits)),
             ]
         cost.append(("USD per accelerator and hour", lambda _, plan: plain(plan.usd_per_accelerator_hour, 3)))
     if any(entry.growth_per_year for entry in found.scenario.applications):
         years = found.scenario.decision.years
         levelised = found.levelised_usd_per_million_tokens
         if study.shows_dollars:
-            cost.append((f"USD per 10⁶ tokens over {years} years", lambda name, _: plain(levelised(name))))
+            cost.append((f"USD per 10⁶ tokens over {years} years", lambda name, _: rough(levelised(name), digits)))
         else:
             base = levelised(reference)
             cost.append((f"cost of a token over {years} years", lambda name, _: times(levelised(name) / base)))
@@ -146,15 +195,15 @@ def _over(study: Study, words: str, of: Callable[[Plan], float], digits: int = 3
 
 def _efficiency(study: Study) -> list[tuple[str, _Cells]]:
     return [
-        _over(study, "tokens per joule", lambda plan: plan.tokens_per_joule),
+        _over(study, "tokens per joule", lambda plan: plan.tokens_per_joule, study.digits(3)),
         _over(study, "tokens/s per MW, at full load", lambda plan: plan.tokens_per_s_per_mw),
     ]
 
 
 def _environment(study: Study) -> list[tuple[str, _Cells]]:
     return [
-        _over(study, "g CO₂e per 10⁶ tokens", lambda plan: plan.gco2_per_million_tokens),
-        _over(study, "litres of water per 10⁶ tokens", lambda plan: plan.litres_per_million_tokens),
+        _over(study, "g CO₂e per 10⁶ tokens", lambda plan: plan.gco2_per_million_tokens, study.digits(3)),
+        _over(study, "litres of water per 10⁶ tokens", lambda plan: plan.litres_per_million_tokens, study.digits(3)),
     ]
 
 
@@ -167,11 +216,15 @@ def _caption(study: Study) -> str:
             "of an input token (the default of GKE's inference recommender): both together are the total."
         )
     said.append("Energy is at the meter of the site.")
-    if any(one.plan.deployment.price.high is not None for one in found.standings.values()):
+    if _price_ranges(found):
         said.append(
             "Of a published price that is a range the plan takes the low end, and the cases any price within: they may "
             "lie on one side of the plan."
         )
+    if any(
+        one.plan.deployment.rented and one.plan.deployment.price.high is not None for one in found.standings.values()
+    ):
+        said.append("Of a published rent the lowest stands: whom to rent from is a choice.")
     for words, attribute in (("Greenhouse gases", "carbon"), ("Water", "water")):
         covers = {getattr(one.plan, attribute).covers for one in found.standings.values()}
         said.append(f"{words}: {listed(sorted(covers))}.")
@@ -210,7 +263,10 @@ def _costs_caption(found: Recommendation) -> str:
     plan = found.standings[found.best].plan
     shares = sorted(((usd / plan.usd_per_year, part) for part, usd in plan.breakdown.items()), reverse=True)
     said = [f"{part} {percent(share)}" for share, part in shares[:3]]
-    return f"What each fleet's cost is made of. The largest parts of {found.best}: {listed(said)}."
+    return (
+        f"What each cost is made of, over the whole of {found.reference}. The largest parts of {found.best}, of "
+        f"its own whole: {listed(said)}."
+    )
 
 
 # ------------------------------------------------------------------------------------------------------ applications
@@ -237,8 +293,17 @@ def applications(study: Study) -> list[Block]:
                 rows,
                 words=(0, 1, 2 + len(names)),
                 caption="Tokens per second of a whole server that does nothing else, at the largest batch within the "
-                "limits, in the fastest precision that passes the quality gate. A server that does several in turn "
-                "adds up their times, not their rates.",
+                f"limits, and the latency at that batch.{_precisions(found)} A server that does several in turn adds "
+                "up their times, not their rates.",
+            )
+        )
+    if any(one.served for one in found.standings.values()):
+        blocks.append(
+            Paragraph(
+                "What is modelled is static batches: all prompts of a batch are read before the first token of any is "
+                "written. A limit on the first token therefore caps the batch, and without one the first token may "
+                "take long. Continuous batching, which reads some prompts while others are written, is not modelled "
+                "here."
             )
         )
     if surface_places(found) is not None:
@@ -275,9 +340,54 @@ def _asked(entry: ApplicationEntry) -> str:
 def _rate(study: Study, name: str, application: str) -> str:
     standing: Standing = study.found.standings[name]
     served = standing.served.get(application)
-    how = "measured" if served is None else f"{served.precision}, batch {served.batch:,}"
+    how = (
+        "measured"
+        if served is None
+        else "\n".join((f"{served.precision}, batch {served.batch:,}", *_latencies(served, study.found, application)))
+    )
     shown = f"{standing.rates[application]:,.0f}" if study.shows_rate(name, application) else "(private)"
     return f"{shown}\n{how}"
+
+
+def _latencies(served: Served, found: Recommendation, application: str) -> list[str]:
+    """What the machine reaches at that batch, in words."""
+    estimate = served.estimate
+    asked = next(entry for entry in found.scenario.applications if entry.name == application)
+    if asked.context_tokens is not None:
+        return [f"between tokens {_seconds(estimate.time_s)}"]
+    if asked.output_tokens is None:
+        return [f"all read in {_seconds(estimate.time_s)}"]
+    said = [f"first token {_seconds(estimate.ttft_s)}"]
+    if asked.output_tokens > 1:
+        said.append(f"between tokens {_seconds(estimate.itl_s)}")
+    return [*said, f"whole answer {_seconds(estimate.latency_s)}"] if asked.latency_s is not None else said
+
+
+def _seconds(time_s: Array) -> str:
+    return f"{rough(float(time_s), 3)}{SPACE}s"
+
+
+def _precisions(found: Recommendation) -> str:
+    """Which precisions were tried, of the applications that are modelled."""
+    modelled = [
+        entry
+        for entry in found.scenario.applications
+        if any(entry.name in one.served for one in found.standings.values())
+    ]
+    bare = [entry.name for entry in modelled if entry.precisions is None and entry.max_quality_loss is None]
+    if not modelled:
+        return ""
+    if len(bare) == len(modelled):
+        return " Only bf16 was tried, since neither precisions nor max_quality_loss is given."
+    named = [
+        f"{entry.name} in the fastest "
+        + (f"of {listed(entry.precisions)}" if entry.precisions else "precision that the machine runs")
+        + (" that passes its quality gate" if entry.max_quality_loss is not None else "")
+        for entry in modelled
+        if entry.name not in bare
+    ]
+    only = f"; {listed(bare)} in bf16 alone, since neither precisions nor max_quality_loss is given" if bare else ""
+    return f" Tried: {'; '.join(named)}{only}."
 
 
 def _winner(found: Recommendation, application: str) -> str:
