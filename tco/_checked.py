@@ -30,11 +30,12 @@ __all__ = [
 
 
 class Limits(TypedDict, total=False):
-    """What an argument may be: bounds, and whether a message hides it; without a word on that its name decides."""
+    """What an argument may be, and whether a message hides it; without a word on that its name decides."""
 
     above: float
     at_least: float
     at_most: float
+    whole: bool
     private: bool
 
 
@@ -86,6 +87,7 @@ def given(field: str, value: Any, **limits: Unpack[Limits]) -> Array:
             above=limits.get("above"),
             at_least=limits.get("at_least"),
             at_most=limits.get("at_most"),
+            whole=limits.get("whole", False),
         )
     except ValueError as error:
         if not limits.get("private", _is_private(field)):

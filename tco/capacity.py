@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from roofline._arrays import Array, ceil, is_traced, maximum, minimum, namespace
-from tco._checked import AT_LEAST_ZERO, POSITIVE, Limits, checked, given, is_more, single
+from tco._checked import AT_LEAST_ZERO, POSITIVE, Limits, alike, checked, given, is_more, single
 from tco.finance import HOURS_PER_YEAR
 
 DAYS_PER_YEAR = HOURS_PER_YEAR / 24
@@ -659,6 +659,7 @@ def pue_at(*, load: Any, points: Sequence[tuple[float, float]]) -> Array:
     pues = given("pue of a point", table[:, 1], **_PUE)
     if not is_traced(table) and any(right <= left for left, right in pairwise(loads)):
         raise ValueError(f"points have loads {[float(x) for x in loads]}: give them rising")
+    at, loads, pues = alike({"load": at, "loads": loads, "pues": pues}).values()
     pue = pues[0] + 0 * at
     for (left, right), (start, end) in zip(pairwise(loads), pairwise(pues), strict=True):
         pue = pue + (end - start) * minimum(maximum((at - left) / (right - left), 0.0), 1.0)

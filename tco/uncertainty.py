@@ -23,8 +23,9 @@ def known(comparison: KimRatios) -> dict[str, Distribution]:
     """Distributions of the inputs of which sources, or measured runs, say how far they may be off.
 
     Throughputs have the errors of their calibrations or measurements; a published price that is a range is as likely
-    anywhere within it (of rents the lowest that is quoted stands: whom to rent from is a choice); a default of the facility is drawn (PERT) from the range in which sources place it. What the
-    user gave is taken as it is: give a distribution of your own beside these.
+    anywhere within it (of rents the lowest that is quoted stands: whom to rent from is a choice); a default of the
+    facility is drawn (PERT) from the range in which sources place it. What the user gave is taken as it is: give a
+    distribution of your own beside these.
 
     Parameters
     ----------

@@ -219,7 +219,8 @@ def distinct_imbalance(*, distinct: Array, experts: Array, devices: int) -> Arra
     xp = namespace(d)
     busiest = xp.asarray(_busiest_of_touched(E, n))
     below = minimum(xp.floor(xp.asarray(d)), E - 1.0)
-    flat = xp.astype(xp.reshape(below, (-1,)), xp.int64)
+    known = xp.where(below >= 0, below, 0.0)  # what is unknown is a place too, and stays unknown below
+    flat = xp.astype(xp.reshape(known, (-1,)), xp.int64)
     low, high = (xp.reshape(xp.take(busiest, flat + step, axis=0), below.shape) for step in (0, 1))
     return (low + (d - below) * (high - low)) * n / d
 

@@ -31,8 +31,8 @@ def fleet(
     Parameters
     ----------
     servers : mapping of str to mapping of str to float
-        Servers of each kind, by name of the fleet, or a :class:`tco.fleet.Fleet`; the first is the top bar. Fractions, as of a relaxed plan, are drawn
-        as such.
+        Servers of each kind, by name of the fleet, or a :class:`tco.fleet.Fleet`; the first is the top bar. Fractions,
+        as of a relaxed plan, are drawn as such.
     assignment : mapping of str to mapping of str to float, optional
         Share of each workload that each kind of server does in the first fleet, drawn beside it in the same colours;
         not accepted together with `ax` (see :func:`assignment`).

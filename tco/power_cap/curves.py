@@ -215,7 +215,7 @@ def through(powers: Array, throughputs: Array) -> Segments:
     return Segments(powers, throughputs[1:], np.diff(np.log(throughputs)) / np.diff(np.log(powers)))
 
 
-def single(field: str, value: Any, *, whole: bool = False, **limits: Unpack[Limits]) -> float:
+def single(field: str, value: Any, **limits: Unpack[Limits]) -> float:
     """Check one number and return it as a float.
 
     Parameters
@@ -224,14 +224,10 @@ def single(field: str, value: Any, *, whole: bool = False, **limits: Unpack[Limi
         Name of the argument, for the message.
     value : number
         The value given.
-    whole : bool
-        Accept whole numbers only.
     **limits
         As for :func:`tco._checked.given`.
     """
     checked = given(field, value, **limits)
     if np.shape(checked) != ():
         raise ValueError(f"{field} has shape {np.shape(checked)}: give one number")
-    if whole and checked != np.floor(checked):
-        raise ValueError(f"{field} = {float(checked):g} is not accepted: give a whole number")
     return float(checked)

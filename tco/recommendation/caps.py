@@ -77,13 +77,16 @@ def _cap(name: str, standing: Standing, found: Recommendation) -> Cap:
     try:
         parts = [_part(served, busy[one] / sum(busy.values())) for one, served in standing.served.items()]
         curve = _Together(tuple(part for several in parts for part in several))
+        lowest = max(_lowest(served) for served in standing.served.values())
+        if lowest >= curve.uncapped_w / _LEVEL:
+            return Cap(name, None, "no lower cap keeps its limits on latency at the same batch")
         choice = best_cap(
             curve,
             facility=plan.deployment.facility,
             server=plan.deployment.server,
             server_usd_per_year=float(plan.account.server_usd) / plan.servers,
             devices=plan.deployment.server.accelerators,
-            lowest_cap_w=max(_lowest(served) for served in standing.served.values()),
+            lowest_cap_w=lowest,
             charge_draw=True,
         )
     except (UnknownValueError, ValueError) as reason:

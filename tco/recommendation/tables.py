@@ -6,9 +6,8 @@ from collections.abc import Callable, Iterator
 
 from roofline._arrays import Array
 from tco import allocation
-from tco.mix import Served
 from tco.planning import Plan
-from tco.recommendation.decision import Recommendation, Standing
+from tco.recommendation.decision import Recommendation
 from tco.recommendation.document import Block, Figure, Heading, Paragraph, Table
 from tco.recommendation.study import Study
 from tco.recommendation.words import SPACE, chance, listed, percent, plain, rough, times
@@ -283,18 +282,20 @@ def applications(study: Study) -> list[Block]:
     found = study.found
     blocks: list[Block] = [Heading("Applications")]
     for names in _pages(found.order):
-        rows = tuple(
-            (entry.name, _asked(entry), *(_rate(study, name, entry.name) for name in names), _winner(found, entry.name))
-            for entry in found.scenario.applications
-        )
+        rows: list[tuple[str, ...]] = []
+        groups = {}
+        for entry in found.scenario.applications:
+            groups[len(rows)] = f"{entry.name}: {_asked(entry)}"
+            rows += _reached(study, entry, names)
         blocks.append(
             Table(
-                ("application", "what it asks", *names, "cheapest"),
-                rows,
-                words=(0, 1, 2 + len(names)),
-                caption="Tokens per second of a whole server that does nothing else, at the largest batch within the "
-                f"limits, and the latency at that batch.{_precisions(found)} A server that does several in turn adds "
-                "up their times, not their rates.",
+                ("", *names),
+                tuple(rows),
+                groups=groups,
+                best=1 + names.index(found.best) if found.best in names else None,
+                caption="Of a whole server that does nothing else, at the largest batch within the limits; the latency "
+                f"is that at this batch.{_precisions(found)} A server that does several in turn adds up their times, "
+                f"not their rates.{_winners(found)}",
             )
         )
     if any(one.served for one in found.standings.values()):
@@ -334,33 +335,38 @@ def _asked(entry: ApplicationEntry) -> str:
         limits.append(f"quality loss ≤ {plain(entry.max_quality_loss)} points")
     if entry.precisions:
         limits.append(" or ".join(entry.precisions))
-    return "\n".join(filter(None, (entry.llm, ", ".join(lengths), ", ".join(limits))))
+    return "; ".join(filter(None, (entry.llm, ", ".join(lengths), ", ".join(limits))))
 
 
-def _rate(study: Study, name: str, application: str) -> str:
-    standing: Standing = study.found.standings[name]
-    served = standing.served.get(application)
-    how = (
-        "measured"
-        if served is None
-        else "\n".join((f"{served.precision}, batch {served.batch:,}", *_latencies(served, study.found, application)))
+def _reached(study: Study, entry: ApplicationEntry, names: tuple[str, ...]) -> list[tuple[str, ...]]:
+    """Rows of what each candidate gives of an application."""
+    found = study.found
+    served = [found.standings[name].served.get(entry.name) for name in names]
+    rates = (
+        f"{found.standings[name].rates[entry.name]:,.0f}" if study.shows_rate(name, entry.name) else "(private)"
+        for name in names
     )
-    shown = f"{standing.rates[application]:,.0f}" if study.shows_rate(name, application) else "(private)"
-    return f"{shown}\n{how}"
+    rows: list[tuple[str, ...]] = [("tokens/s", *rates)]
+    if not any(served):
+        return [*rows, ("it is", *("measured" for _ in names))]
+    rows += [
+        ("precision", *("measured" if one is None else one.precision for one in served)),
+        ("batch", *("-" if one is None else f"{one.batch:,}" for one in served)),
+    ]
+    for words, attribute in _latencies(entry):
+        reached = ("-" if one is None else _seconds(getattr(one.estimate, attribute)) for one in served)
+        rows.append((words, *reached))
+    return rows
 
 
-def _latencies(served: Served, found: Recommendation, application: str) -> list[str]:
-    """What the machine reaches at that batch, in words."""
-    estimate = served.estimate
-    asked = next(entry for entry in found.scenario.applications if entry.name == application)
-    if asked.context_tokens is not None:
-        return [f"between tokens {_seconds(estimate.time_s)}"]
-    if asked.output_tokens is None:
-        return [f"all read in {_seconds(estimate.time_s)}"]
-    said = [f"first token {_seconds(estimate.ttft_s)}"]
-    if asked.output_tokens > 1:
-        said.append(f"between tokens {_seconds(estimate.itl_s)}")
-    return [*said, f"whole answer {_seconds(estimate.latency_s)}"] if asked.latency_s is not None else said
+def _latencies(entry: ApplicationEntry) -> list[tuple[str, str]]:
+    """What an application waits for, in words, and what an estimate calls it."""
+    if entry.context_tokens is not None:
+        return [("between tokens", "time_s")]
+    if entry.output_tokens is None:
+        return [("all is read after", "time_s")]
+    several = [("between tokens", "itl_s")] if entry.output_tokens > 1 else []
+    return [("first token after", "ttft_s"), *several, ("whole answer after", "latency_s")]
 
 
 def _seconds(time_s: Array) -> str:
@@ -390,8 +396,12 @@ def _precisions(found: Recommendation) -> str:
     return f" Tried: {'; '.join(named)}{only}."
 
 
-def _winner(found: Recommendation, application: str) -> str:
-    return found.mix.winners[application] or "-"
+def _winners(found: Recommendation) -> str:
+    """Which candidate would be cheapest for each application alone."""
+    if len(found.standings) < 2:
+        return ""
+    winners = [f"{application} on {name}" for application, name in found.mix.winners.items() if name is not None]
+    return f" Cheapest for each alone: {', '.join(winners)}." if winners else ""
 
 
 def surface_places(found: Recommendation) -> dict[str, tuple[float, float]] | None:

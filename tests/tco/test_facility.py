@@ -199,6 +199,17 @@ def test_what_has_no_bearing_on_costs_is_no_input():
                 assert moved.total_usd != plan.account.total_usd, name
 
 
+def test_carbon_water_and_colocation_by_hand():
+    # hand: 10 kW at PUE 1.25 are 109,500 kWh a year; 481 g of each at 80 USD/t; 1.8 l per kWh of the IT at 3 USD/m³;
+    # 10 kW for 12 months at 150 USD, beside which there are neither racks nor plant.
+    facility = tco.Facility(usd_per_tonne_co2=80.0, usd_per_m3_water=3.0, colocation_usd_per_kw_month=150.0)
+    parts = tco.Deployment(hs.get_server("dgx-h100").replace(power_w=10_000.0), facility, 1.0).breakdown
+    assert list(parts) == ["server", "colocation", "energy", "carbon", "water"]
+    assert parts["carbon"] == pytest.approx(109_500 * 481 / 1e6 * 80)
+    assert parts["water"] == pytest.approx(87_600 * 1.8 / 1e3 * 3)
+    assert parts["colocation"] == pytest.approx(10 * 12 * 150)
+
+
 def test_pay_by_the_month_costs_less_than_by_the_year():
     # published: 8 % over 4 years, 0.29296 of the price by the month against 0.30192 by the year (facts/tco.md 3).
     by_year, by_month = (

@@ -91,6 +91,18 @@ def test_a_life_of_its_own_is_the_servers_alone():
     assert "server_years" not in names
 
 
+def test_porting_is_of_a_fleet_and_not_of_a_server():
+    # hand: 400,000 USD over 4 years at rate 0, however many servers; a server by itself has no such part.
+    d = bought(porting_usd=400_000.0)
+    assert "porting" not in d.breakdown
+    with pytest.raises(ValueError, match="porting_usd is no input of this account"):
+        d.evaluate(porting_usd=1.0)
+    for rate in (1e4, 1e7):
+        plan = tco.plan(d, tco.Traffic(tokens_per_s=rate))
+        assert plan.breakdown["porting"] == pytest.approx(100_000)
+        assert plan.evaluate(porting_usd=4.0).parts["porting"] == pytest.approx(1)
+
+
 # --- nothing unknown is free
 
 

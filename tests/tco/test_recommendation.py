@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import inspect
 import json
 import math
 import re
+import subprocess
+import sys
 from html.parser import HTMLParser
 
 import numpy as np
@@ -19,12 +22,12 @@ import tco
 from tco import power_cap
 from tco.cli import main
 from tco.mix import Application, serve
-from tco.recommendation import Particulars, Study, choose_all, compose, decide, figures, html, markdown
+from tco.recommendation import Particulars, Study, choose_all, compose, decide, figures, html, markdown, robustness
 from tco.recommendation.data import as_data
 from tco.recommendation.document import Bullets, Callout, Document, Facts, Figure, Heading, Paragraph, Table
 from tco.recommendation.figures import draw
 from tco.recommendation.page import summary
-from tco.recommendation.words import INPUTS, SPACE, between, keyed, less, plain
+from tco.recommendation.words import INPUTS, SPACE, between, keyed, less, plain, rough
 from tco.scenario import Scenario
 
 CHAT = {"name": "chat", "llm": "llama-3.1-8b", "prompt_tokens": 1024, "output_tokens": 256, "tokens_per_s": 1e6}
@@ -300,6 +303,88 @@ def test_an_upper_bound_is_never_recommended():
     assert not found.decided
     callout = next(block for block in compose(Study(found)).blocks if isinstance(block, Callout))
     assert callout.title.startswith("Not to be signed yet")
+    # It says what it would take, and nothing as if the probability were of everything.
+    study = Study(found)
+    level = study.levels[0]
+    said = float(re.search(r"down to ([\d.,]+)", callout.text)[1].replace(",", "")) / 100
+    assert said == pytest.approx(level.factor, rel=1e-3)
+    text = markdown(compose(study), {}).replace(SPACE, " ")
+    assert "over 99 %, which does not cover the throughputs of h100" in text
+    assert "worth waiting for" not in text
+    assert "beforehand would save" not in text
+    assert "probability of being cheapest, throughputs aside" in text
+    assert (as_data(study)["evpi_share"], as_data(study)["worth_knowing_share"]) == (None, None)
+
+
+def test_throughputs_that_are_compared_as_bounds_say_why():
+    candidates = {server: {"server": server, "devices": 1} for server in ("dgx-h100", "dgx-b200")}
+    whole = scenario(STEP, candidates=candidates, decision={"draws": 64})
+    chosen = choose_all(whole)
+    text = markdown(compose(Study(decide(whole, chosen.calibrations), Particulars(note=chosen.note))), {})
+    assert "reaches: because dgx-b200 has no calibration, all are compared as ideal rooflines. Measure it" in text
+    assert "\n\nBecause dgx-b200 has no calibration, all are compared as ideal rooflines.\n" in text
+
+
+def test_latencies_and_precisions_are_on_the_page():
+    # sibling: the estimate of each application, as tco.mix.serve has it.
+    candidates = {
+        "h100": {"server": "dgx-h100", "devices": 1, "framework": "ideal"},
+        "gaudi": {"server": "gaudi-2-hls", "tokens_per_s": {"chat": 17_000.0, "step": 17_000.0, "read": 17_000.0}},
+    }
+    read = {"name": "read", "llm": "llama-3.1-8b", "prompt_tokens": 2048, "tokens_per_s": 1e5, "ttft_s": 1.0}
+    step = {**STEP, "itl_s": 0.02, "precisions": ("bf16", "fp8")}
+    found = decide(scenario({**CHAT, "ttft_s": 2.0}, step, read, candidates=candidates, decision={"draws": 64}))
+    served = found.standings["h100"].served
+    assert float(served["chat"].estimate.ttft_s) <= 2.0
+    text = markdown(compose(Study(found)), {}).replace(SPACE, " ")
+    for part in (
+        f"| first token after | **{rough(float(served['chat'].estimate.ttft_s), 3)} s** | - |",
+        f"| between tokens | **{rough(float(served['chat'].estimate.itl_s), 3)} s** | - |",
+        f"| between tokens | **{rough(float(served['step'].estimate.time_s), 3)} s** | - |",
+        f"| all is read after | **{rough(float(served['read'].estimate.time_s), 3)} s** | - |",
+        "Tried: step in the fastest of bf16 and fp8; chat and read in bf16 alone",
+        "static batches",
+    ):
+        assert part in text, part
+    alone = decide(scenario(STEP, candidates={**candidates, "gaudi": _step_rates()["gaudi"]}, decision={"draws": 64}))
+    assert "Only bf16 was tried" in markdown(compose(Study(alone)), {})
+
+
+def test_a_price_at_the_low_end_of_its_range_is_said_beside_the_candidate():
+    # property: a published range is drawn upwards of what is planned, so that the plan lies below all cases.
+    found = decide(scenario(candidates={**measured(error=None), "gaudi": _ranged()}, facility=FIXED))
+    low, high, _ = found.interval("gaudi", "h100") if found.reference == "h100" else found.interval("h100", "gaudi")
+    name = "h100" if found.reference == "gaudi" else "gaudi"
+    assert not low <= found.compare(name, found.reference).ratio <= high
+    text = markdown(compose(Study(found)), {})
+    said = "planned at the low end of " + ("its price" if name == "gaudi" else "the price of gaudi")
+    assert said in text
+    assert said in summary(Study(found), compose(Study(found)))
+
+
+def _ranged():
+    return {"server": "mi300x-8gpu", "tokens_per_s": {"chat": 40_000.0}}
+
+
+def test_a_fleet_for_each_year():
+    # hand: 1e6/4e4 = 25 servers, twice as many each year; 59, 118 and 236 of the other (58.8, 117.6, 235.3).
+    found = decide(
+        scenario(
+            {**CHAT, "growth_per_year": 1.0},
+            candidates=measured(error=None),
+            service=NO_FAILURES,
+            decision={"years": 3, "draws": 64},
+            facility={"rack_power_kw": 40.0},
+        )
+    )
+    text = markdown(compose(Study(found, Particulars(reveal=True))), {})
+    assert "## As the traffic grows" in text
+    for row in ("| servers + spare | 25 + 0 | 50 + 0 | 100 + 0 |", "| servers + spare | 59 + 0 | 118 + 0 | 236 + 0 |"):
+        assert row in text, row
+    price = found.standings["h100"].plan.inputs["price_usd"]
+    new = " | ".join(rough(count * price, 4) for count in (25, 25, 50))
+    assert f"| capital for new servers, USD | {new} |" in text
+    assert "As the traffic grows" not in markdown(compose(Study(decide(scenario()))), {})
 
 
 def test_measured_throughput_comes_before_the_model():
@@ -319,7 +404,7 @@ def test_all_candidates_are_calibrated_or_none():
     assert all(one is not None for one in chosen("dgx-h100", "gaudi-2-hls").calibrations.values())
     one_unknown = chosen("dgx-h100", "dgx-b200")
     assert set(one_unknown.calibrations.values()) == {None}
-    assert one_unknown.note == "no calibration of dgx-b200"
+    assert one_unknown.note == "because dgx-b200 has no calibration, all are compared as ideal rooflines"
 
 
 def test_growth_is_levelised_by_application():
@@ -330,6 +415,15 @@ def test_growth_is_levelised_by_application():
 
 
 # -------------------------------------------------------------------------------------- what would change it, and other
+
+
+def _costs_at(found, level, at):
+    """Cost of the cheapest and of the second, with an input at a value."""
+    owner, _, name = level.name.rpartition(".")
+    return [
+        float(found.standings[key].plan.evaluate(**({name: at} if owner in ("", key) else {})).total_usd)
+        for key in (found.best, found.runner_up)
+    ]
 
 
 @settings(max_examples=25)
@@ -343,20 +437,63 @@ def test_levels_plugged_back_make_both_cost_the_same(rate, tariff, interest):
             service=NO_FAILURES,
         )
     )
-    c = found.against_runner_up
-    sides = {found.best: c.a, found.runner_up: c.b}
     for level in Study(found).levels:
-        if level.at is None:
+        if level.at is not None and not level.name.endswith("tokens_per_s"):
+            best, second = _costs_at(found, level, level.at)
+            assert best / second == pytest.approx(1, rel=1e-9), level.name
+
+
+@settings(max_examples=25)
+@given(st.floats(0.5, 2.0), st.floats(3e4, 3e6))
+def test_levels_of_throughput_are_where_the_whole_servers_turn_the_answer(rate, traffic):
+    # property: cost goes in steps with a throughput, and the level is the edge of the step at which the order changes;
+    # so are the percentages that the page has.
+    found = decide(
+        scenario({**CHAT, "tokens_per_s": traffic}, candidates=measured(h100=20_000 * rate), decision={"draws": 64})
+    )
+    study = Study(found)
+    text = markdown(Document("", tuple(robustness.changes(study))), {}).replace(SPACE, " ")
+    levels = {level.name: level for level in study.levels}
+    own, other = (levels[f"{name}.tokens_per_s"] for name in (found.best, found.runner_up))
+    for level, turned, said in (
+        (own, 1 - 1e-9, r"it stays ahead down to ([\d.,]+) %"),
+        (other, 1 + 1e-9, r"it falls short up to ([\d.,]+) %"),
+    ):
+        if level.at is None:  # a few servers: however fast, the one that stays costs more
+            best, second = _costs_at(found, level, level.now * (1e4 if level is other else 1e-4))
+            assert best < second
+            assert f"Throughput of {level.name.partition('.')[0]}: nowhere." in text
             continue
-        owner, _, name = level.name.rpartition(".")
-        if name == "tokens_per_s":
-            continue  # of whole servers the level is that of their number
-        changed = {
-            key: float(side.evaluate(**({name: level.at} if owner in ("", key) else {})).total_usd)
-            for key, side in sides.items()
-        }
-        close = 1e-4 if name == "discount_rate" else 1e-9  # the former is interpolated
-        assert changed[found.best] / changed[found.runner_up] == pytest.approx(1, rel=close), level.name
+        best, second = _costs_at(found, level, level.at)
+        assert best < second
+        best, second = _costs_at(found, level, level.at * turned)
+        assert best >= second
+        share = float(re.search(said, text)[1].replace(",", "")) / 100
+        best, second = _costs_at(found, level, share * level.now)
+        assert best < second
+        assert share == pytest.approx(level.factor, rel=1e-3)
+
+
+def test_prices_on_the_page_are_those_of_the_scenario_that_levels():
+    # property: a scenario with the price at which both cost the same, all that goes with a price with it.
+    candidates = measured()
+    candidates["h100"]["purchase"] = {"support_share_per_year": 0.05, "scale_out_usd": 9_000.0}
+    found = decide(scenario(candidates=candidates))
+    level = next(level for level in Study(found).levels if level.name == "h100.price_usd")
+    quoted = hs.get_server("dgx-h100").replace(price_usd=level.at).model_dump()
+    again = decide(scenario(candidates=candidates, servers={"dgx-h100": quoted}))
+    assert again.compare("h100", "gaudi").ratio == pytest.approx(1, rel=1e-9)
+
+
+def test_a_carbon_price_that_levels_a_machine_that_is_rented():
+    # property: the electricity of what is rented is in its rent, so that a carbon price does not change it.
+    candidates = measured(h100=40_000.0, gaudi=8_000.0)
+    candidates["rented"] = {"server": "dgx-h100", "tokens_per_s": {"chat": 40_000.0}, "rental": {"usd_per_h": 2.2}}
+    found = decide(scenario(candidates=candidates))
+    assert (found.best, found.runner_up) == ("h100", "rented")
+    level = next(level for level in Study(found).levels if level.name == "usd_per_tonne_co2")
+    again = decide(scenario(candidates=candidates, facility={"usd_per_tonne_co2": level.at}))
+    assert again.compare("h100", "rented").ratio == pytest.approx(1, rel=1e-9)
 
 
 def test_a_turn_by_growth_is_found():
@@ -852,6 +989,59 @@ def test_efficiency_is_relative_where_powers_are_private():
     assert (data["tokens_per_joule"], data["site_power_w"], data["usd_per_year"]) == (None, None, None)
 
 
+def test_figures_by_token_do_not_give_the_traffic_away():
+    # hand: with two digits of what is per token, traffic is known to 1 in 100 at best; revealed it is exact.
+    found = decide(scenario({**CHAT, "tokens_per_s": 1_234_567.0}, candidates=measured(error=None)))
+    data = as_data(Study(found))["candidates"]["h100"]
+    plan = found.standings["h100"].plan
+    assert data["utilisation"] == float(f"{plan.utilisation:.2g}") != plan.utilisation
+    for name in ("usd_per_million_tokens", "tokens_per_joule", "gco2_per_million_tokens"):
+        assert data[name] == float(f"{getattr(plan, name):.2g}") != getattr(plan, name)
+    assert as_data(Study(found))["scenario_sha256"] is None
+    text = markdown(compose(Study(found)), {})
+    assert f"| USD per 10⁶ tokens | **{plan.usd_per_million_tokens:.2g}** |" in text
+    shown = as_data(Study(found, Particulars(reveal=True)))["candidates"]["h100"]
+    assert (shown["utilisation"], shown["tokens_per_joule"]) == (plan.utilisation, plan.tokens_per_joule)
+
+
+def test_the_picture_of_a_cap_has_watts_only_where_they_are_revealed():
+    candidates = {
+        name: {"server": server, "devices": 1, "framework": "ideal"}
+        for name, server in (("h100", "dgx-h100"), ("gaudi", "gaudi-2-hls"))
+    }
+    found = decide(scenario(STEP, candidates=candidates, decision={"draws": 64}))
+    import matplotlib.pyplot as plt
+
+    for reveal, unit in ((False, "% of full power"), (True, "W")):
+        ax = figures._cap(Study(found, Particulars(reveal=reveal)))
+        assert ax.get_xlabel() == f"power cap [{unit}]"
+        said = next(text.get_text() for text in ax.texts if text.get_gid() == "optimum label")
+        assert re.match(r"best cap [\d.,]+ (%|W)", said)[1] == unit[0]
+        assert (ax.get_xlim()[1] > 110) == reveal
+        plt.close(ax.figure)
+
+
+def test_bars_are_in_the_order_of_the_table():
+    # property: each bar ends at its ratio.
+    rented = {"server": "dgx-h100", "tokens_per_s": {"chat": 40_000.0}, "rental": {}}
+    found = decide(scenario(candidates=measured() | {"rented": rented}, decision={"draws": 64}))
+    assert found.order[-1] != found.reference
+    import matplotlib.pyplot as plt
+
+    ax = figures._costs(Study(found))
+    assert [label.get_text() for label in ax.get_yticklabels()] == list(found.order)
+    bars = [bar for bar in ax.patches if bar.get_width() > 0]
+    for at, name in enumerate(found.order):
+        ends = [bar.get_x() + bar.get_width() for bar in bars if round(bar.get_y() + bar.get_height() / 2) == at]
+        total = float(ax.get_xlim()[1]) and max(ends) / max(
+            bar.get_x() + bar.get_width()
+            for bar in bars
+            if round(bar.get_y() + bar.get_height() / 2) == found.order.index(found.reference)
+        )
+        assert total == pytest.approx(found.compare(name, found.reference).ratio, rel=1e-6)
+    plt.close(ax.figure)
+
+
 # ----------------------------------------------------------------------------------------------------------- the shell
 
 
@@ -864,9 +1054,29 @@ def test_one_command_writes_the_compose(secret, tmp_path, capsys):
     assert sorted(path.name for path in out.iterdir()) == ["recommendation.html", "recommendation.md"]
     text = (out / "recommendation.md").read_text(encoding="utf-8")
     assert "](recommendation-" not in text
-    import hashlib
+    digest = hashlib.sha256(secret.read_bytes()).hexdigest()
+    assert digest not in text  # or guesses at what is masked could be tested
+    assert main(["recommend", str(secret), "--out", str(out), "--no-figures", "--reveal"]) == 0
+    assert digest in (out / "recommendation.md").read_text(encoding="utf-8")
 
-    assert hashlib.sha256(secret.read_bytes()).hexdigest() in text
+
+def test_one_call_does_what_the_command_does(secret, tmp_path):
+    # sibling: the command.
+    assert main(["recommend", str(secret), "--out", str(tmp_path / "a"), "--no-figures"]) == 0
+    found = tco.recommendation.write(secret, tmp_path / "b", figures=False)
+    assert isinstance(found, tco.Recommendation)
+    for name in ("recommendation.md", "recommendation.html"):
+        assert (tmp_path / "a" / name).read_text() == (tmp_path / "b" / name).read_text()
+    drawn = tco.recommendation.write(scenario(decision={"draws": 64}), tmp_path / "c", progress=list)
+    assert (tmp_path / "c" / "recommendation-costs.png").read_bytes().startswith(b"\x89PNG")
+    assert drawn.best == "h100"
+
+
+def test_importing_the_page_is_cheap():
+    # property: what is not asked for is not loaded.
+    code = "import sys, tco.recommendation as r; print([n for n in sys.modules if n.startswith('tco.recommendation.')])"
+    ran = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert ran.stdout.strip() == "[]"
 
 
 def test_a_mistake_is_said_once_and_nothing_is_written(secret, tmp_path, capsys):

@@ -782,7 +782,7 @@ def test_template_check_and_schema_in_the_shell(capsys, tmp_path, monkeypatch):
     assert (status, err) == (0, "")
     assert out.startswith("ok: ")
     for part in (
-        "chat: llama-3.1-8b, 1,024 prompt and 256 output tokens, limited in itl_s",
+        "chat: llama-3.1-8b, 1,024 prompt and 256 output tokens, limited in ttft_s and itl_s",
         "rented at an on-demand rent, published",
         "bought at a list price, published",
         "usd_per_kwh: 0.0826 USD/kWh",

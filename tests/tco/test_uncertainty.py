@@ -153,6 +153,8 @@ def test_one_calibration_on_one_machine_is_off_once():
     assert not calibrated(64).off_alike(deploy(DGX, ran("h100-sxm", 6100.0)))
     assert not calibrated(64).off_alike(deploy())
     assert not deploy(rate=1.0).off_alike(deploy(rate=2.0))
+    # Two machines that happen to run as fast were still measured by themselves.
+    assert not deploy(HLS, ran("gaudi-2", 5000.0)).off_alike(deploy(DGX, ran("h100-sxm", 5000.0)))
 
 
 # --- under all of it

@@ -252,10 +252,11 @@ def test_figures_beyond_all_measure_give_no_warning_and_no_infinity(values):
         assert np.all(np.isnan(times) | ((times > 0) & np.isfinite(times)))
 
 
-@given(st.integers(1, 5000), st.integers(0, 5000), st.lists(st.floats(-2, 2), min_size=1, max_size=10))
+@given(st.integers(2, 5000), st.integers(0, 5000), st.lists(st.floats(-2, 2), min_size=1, max_size=10))
 def test_a_few_contexts_stand_for_all(first, steps, coefficients):
     # sibling: Gauss-Legendre is exact for the integral of polynomials below twice its order; here against the integral
-    # from half a token before the first step to half a token behind the last, which of a line is the sum itself.
+    # from half a token before the first step to half a token behind the last, which of a line is the sum itself. From
+    # a context of one token that half would be none, and contexts are kept at one and above.
     contexts, weights = context_nodes(np.array(float(first)), np.array(float(first + steps - 1)))
     assert weights.sum() == pytest.approx(steps, rel=1e-12, abs=1e-12)
     assert float((weights * contexts).sum()) == pytest.approx(sum(range(first, first + steps)), rel=1e-12, abs=1e-9)
