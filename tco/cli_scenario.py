@@ -9,8 +9,10 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from roofline.calibration import Calibration
 from tco.defaults import Assumption
 from tco.planning import Traffic
+from tco.recommendation.calibrations import choose_all
 from tco.scenario import Scenario, json_schema, read_scenario, scenario_template, write_template
 from tco.scenario.parts import Parts, Side, parts_of
 
@@ -100,10 +102,13 @@ def summary(scenario: Scenario) -> str:
     items = [item for found in assumptions.values() for item in found]
     defaults = {item.name: item for item in items if item.origin == "default" and item.name not in Traffic.model_fields}
     left_out = dict.fromkeys(term for side in sides.values() for term in side.plan.left_out)
+    chosen = choose_all(scenario)
+    candidates = (f"{name}: {_candidate(parts, side, chosen.calibrations[name])}" for name, side in sides.items())
     blocks = [
         f"ok: {scenario.title}",
         _list("Applications", (f"{one.name}: {one.llm}, {_lengths(one)}" for one in scenario.applications)),
-        _list("Candidates", (f"{name}: {_candidate(parts, side)}" for name, side in sides.items())),
+        _list("Candidates", candidates),
+        _list("Upper bounds, which recommend nothing", [f"throughputs: {chosen.note}"] if chosen.note else []),
         _list("Yours, and private", _private(scenario)),
         _list("Defaults, of public sources", (f"{name}: {item.shown()}" for name, item in defaults.items())),
         _list("Not in the account, because nothing is said of it", left_out),
@@ -125,7 +130,7 @@ def _lengths(one: Any) -> str:
     return f"{' and '.join(said)} tokens{bound}"
 
 
-def _candidate(parts: Parts, side: Side) -> str:
+def _candidate(parts: Parts, side: Side, calibration: Calibration | None) -> str:
     one, deployment = side.candidate, side.plan.deployment
     price = _told(deployment.price)
     how = f"rented at {price}" if deployment.rented else f"bought at {price}; power {deployment.power.origin}"
@@ -133,7 +138,8 @@ def _candidate(parts: Parts, side: Side) -> str:
     modelled = [name for name in parts.application_names if name not in one.tokens_per_s]
     rates = [f"measured for {' and '.join(measured)}"] if measured else []
     if modelled:
-        rates.append(f"modelled for {' and '.join(modelled)}" + (f" with {one.framework}" if one.framework else ""))
+        how_sure = "an upper bound" if calibration is None else f"calibrated on runs with {calibration.framework}"
+        rates.append(f"modelled for {' and '.join(modelled)}, {how_sure}")
     return f"{side.server.accelerators} × {side.accelerator.name} in {side.server.key}; {how}; {'; '.join(rates)}"
 
 

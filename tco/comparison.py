@@ -52,7 +52,7 @@ class Comparison(KimRatios):
         return side.breakdown
 
     def _cost(self, side: Deployment, changes: dict[str, Any]) -> Array:
-        rate = changes.get("tokens_per_s", side.tokens_per_s)
+        rate = given("tokens_per_s", changes.pop("tokens_per_s", side.tokens_per_s), at_least=1e-200, at_most=1e200)
         return side.evaluate(**changes).total_usd / rate
 
     @property

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Protocol, cast, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, cast, runtime_checkable
 
 import numpy as np
 
@@ -19,6 +19,9 @@ from tco.defaults import Assumption, facility_assumptions, rent, server_power, s
 from tco.facility import Facility
 from tco.finance import SECONDS_PER_YEAR
 from tco.purchase import Purchase, Rental
+
+if TYPE_CHECKING:
+    from tco.environment import Carbon
 
 
 @runtime_checkable
@@ -266,9 +269,38 @@ class Deployment:
         >>> d.evaluate(usd_per_kwh=np.array([0.04, 0.08])).parts["energy"].round()
         array([4468., 8935.])
         """
-        of_one = {name: value for name, value in self.inputs.items() if name != "porting_usd"}  # which is of a fleet
+        # What a fleet costs once, and how much a server does, are no matter of a server's year.
+        of_one = {name: value for name, value in self.inputs.items() if name not in ("porting_usd", "tokens_per_s")}
         one = {"traffic_per_s": 1.0, "tokens_per_s": 1.0, "whole": False}
         return account(**(with_changes(of_one, changes) | one))
+
+    def carbon_of(self, account: Account) -> Carbon:
+        """Greenhouse gases of a year: of the electricity, and of making the servers where that is known.
+
+        Parameters
+        ----------
+        account : Account
+            Of this deployment, or of a plan of it.
+
+        Returns
+        -------
+        Carbon
+
+        Examples
+        --------
+        >>> d = Deployment(server=hs.get_server("dgx-h100"), facility=Facility(), throughput=40_000.0)
+        >>> round(d.carbon_of(d.evaluate()).kg_per_year)
+        53723
+        """
+        from tco import environment  # which few need
+
+        embodied = getattr(self.terms, "embodied_kg", None)
+        return environment.carbon(
+            kwh=float(account.energy_kwh),
+            grid_gco2_per_kwh=self.facility.grid_gco2_per_kwh,
+            embodied_kgco2=None if embodied is None else embodied * float(account.servers + account.spares),
+            years=None if embodied is None else self.inputs["server_years"],
+        )
 
     @property
     def assumptions(self) -> tuple[Assumption, ...]:

@@ -207,6 +207,41 @@ class KimRatios:
         >>> tco.compare(a, b).evaluate(usd_per_kwh=np.array([0.04, 0.16, 0.32])).round(3)
         array([0.613, 0.666, 0.721])
         """
+        cost_a, cost_b = self._costs_with(changes)
+        return cost_a / cost_b
+
+    def costs(self, **changes: Any) -> Array:
+        """Costs of A and of B for the same traffic, with some inputs changed, over that of B as it is.
+
+        The ratio says nothing of how dear the chosen side then is: :func:`tco.risk.value_of_information` needs both.
+
+        Parameters
+        ----------
+        **changes
+            As of :meth:`evaluate`.
+
+        Returns
+        -------
+        array
+            Shape ``(2, …)``: A and B.
+
+        Raises
+        ------
+        ValueError
+            A name that neither side's account holds.
+
+        Examples
+        --------
+        >>> import hardware_specs as hs, tco
+        >>> a = tco.Deployment(hs.get_server("gaudi-2-hls"), tco.Facility(), 36_000.0)
+        >>> b = tco.Deployment(hs.get_server("dgx-h100"), tco.Facility(), 45_000.0)
+        >>> tco.compare(a, b).costs(usd_per_kwh=np.array([0.04, 0.16, 0.32])).round(3)
+        array([[0.586, 0.72 , 0.899],
+               [0.956, 1.081, 1.248]])
+        """
+        return np.stack(np.broadcast_arrays(*self._costs_with(changes))) / self._cost(self.b, {})
+
+    def _costs_with(self, changes: Mapping[str, Any]) -> tuple[Array, Array]:
         of = {"a": {}, "b": {}}  # type: dict[str, dict[str, Any]]
         for name, value in sorted(changes.items(), key=lambda change: "." in change[0]):
             side, dot, inner = name.partition(".")
@@ -219,7 +254,7 @@ class KimRatios:
                 raise ValueError(f"{name} is no input of either account{did_you_mean(name, known)}")
             for key in holders:
                 of[key][name] = value
-        return self._cost(self.a, of["a"]) / self._cost(self.b, of["b"])
+        return self._cost(self.a, of["a"]), self._cost(self.b, of["b"])
 
     @property
     def private(self) -> bool:

@@ -176,14 +176,7 @@ class Plan:
     @cached_property
     def carbon(self) -> environment.Carbon:
         """Greenhouse gases of a year: of the electricity, and of making the servers where that is known."""
-        embodied = getattr(self.deployment.terms, "embodied_kg", None)
-        known = embodied is not None
-        return environment.carbon(
-            kwh=float(self.account.energy_kwh),
-            grid_gco2_per_kwh=self.deployment.facility.grid_gco2_per_kwh,
-            embodied_kgco2=embodied * (self.servers + self.spares) if embodied is not None else None,
-            years=self.inputs["server_years"] if known else None,
-        )
+        return self.deployment.carbon_of(self.account)
 
     @cached_property
     def water(self) -> environment.Water:

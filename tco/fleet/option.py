@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tco._checked import given
 from tco.finance import HOURS_PER_YEAR
+
+if TYPE_CHECKING:
+    from tco.deployment import Deployment
+    from tco.planning import Plan
 
 LIMITS = {"site_power_w": "power_w", "racks": "servers_per_rack", "gco2_per_year": "gco2_per_year"}
 """Limits of a whole fleet, each with the field of an option that it needs."""
@@ -182,6 +186,46 @@ class Option:
         """
         hourly = one_number(f"usd_per_h of option {name!r}", usd_per_h, at_least=0, at_most=1e11)
         return cls(name=name, usd_per_year=hourly * HOURS_PER_YEAR, rates=rates, **{"off_site": True, **fields})
+
+    @classmethod
+    def of(cls, side: Deployment | Plan, *, name: str, rates: Mapping[str, float], **fields: Any) -> Option:
+        """Make an option of a deployment, or of a plan.
+
+        A deployment's server costs what it does when it is busy all year; a plan's what it does as planned, idle hours
+        and spares included. Porting, which is of a fleet, is not in it.
+
+        Parameters
+        ----------
+        side : Deployment or Plan
+            What a server costs, draws and emits, and whether it is rented.
+        name, rates
+            As of any option.
+        **fields
+            Any other field, which counts before that of `side`.
+
+        Returns
+        -------
+        Option
+
+        Examples
+        --------
+        >>> import hardware_specs as hs, tco
+        >>> d = tco.Deployment(hs.get_server("dgx-h100"), tco.Facility(), throughput=40_000.0)
+        >>> Option.of(d, name="h100", rates={"chat": 40_000.0}, private=False)
+        Option(h100: serves chat, 106,947 USD/year)
+        """
+        deployment = getattr(side, "deployment", side)
+        account = side.evaluate()
+        servers = float(account.servers)
+        usd_per_year = float(account.total_usd) - float(account.parts.get("porting", 0.0))
+        found: dict[str, Any] = {
+            "power_w": deployment.power.value * float(account.pue),  # the site feeds its cooling too
+            "servers_per_rack": deployment.inputs.get("servers_per_rack"),
+            "gco2_per_year": float(deployment.carbon_of(account).kg_per_year) * 1e3 / servers,
+            "off_site": deployment.rented,
+            "private": side.private,
+        }
+        return cls(name=name, usd_per_year=usd_per_year / servers, rates=rates, **(found | fields))
 
     def need(self, limit: str) -> float | None:
         """What one server takes of a limit, or ``None`` where that is unknown.

@@ -81,19 +81,4 @@ def mixed_fleet(found: Recommendation) -> Mixed:
 
 def _option(found: Recommendation, name: str) -> Option:
     standing = found.standings[name]
-    plan, candidate = standing.plan, found.scenario.candidates[name]
-    deployment = plan.deployment
-    porting = plan.breakdown.get("porting", 0.0)
-    per_rack = plan.inputs.get("servers_per_rack")
-    pue = float(plan.account.pue)
-    return Option(
-        name=name,
-        usd_per_year=(plan.usd_per_year - porting) / plan.servers,
-        rates=standing.rates,
-        power_w=deployment.power.value * pue,  # the site feeds its cooling too
-        servers_per_rack=per_rack,
-        gco2_per_year=float(plan.carbon.kg_per_year) * 1e3 / plan.servers,
-        supply=candidate.supply,
-        off_site=deployment.rented,
-        private=plan.private,
-    )
+    return Option.of(standing.plan, name=name, rates=standing.rates, supply=found.scenario.candidates[name].supply)

@@ -24,8 +24,18 @@ class _Table(Spec):
 
     def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:
         for name, value in super().__repr_args__():
-            private = isinstance(value, int | float) and not isinstance(value, bool)
-            yield name, "(private)" if private else value
+            yield name, _masked(value)
+
+
+def _masked(value: Any) -> Any:
+    """Return a value without its numbers, in tables and lists too."""
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return "(private)"
+    if isinstance(value, Mapping):
+        return {key: _masked(item) for key, item in value.items()}
+    if isinstance(value, tuple) and any(isinstance(item, int | float) for item in value):
+        return "(private)"
+    return value
 
 
 class Decision(_Table):

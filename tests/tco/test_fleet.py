@@ -12,6 +12,8 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from scipy.optimize import linprog
 
+import hardware_specs as hs
+import tco
 from tco import capacity
 from tco.finance import HOURS_PER_YEAR
 from tco.fleet import Fleet, InfeasibleError, Option, cheapest, iso_cost, iso_power
@@ -689,6 +691,25 @@ def test_rent_elsewhere_still_emits():
     assert cheapest([cloud], {"chat": 2}, site_power_w=1, racks=1).power_w == 0
     with pytest.raises(ValueError, match="'cloud' has no gco2_per_year"):
         cheapest([cloud], {"chat": 2}, gco2_per_year=1)
+
+
+def test_an_option_of_a_plan_is_a_share_of_its_fleet():
+    # property: as many of the option cost, draw and emit what the plan does, porting aside.
+    terms = tco.Purchase(embodied_kg=2000.0, porting_usd=300_000.0, storage_usd=8000.0)
+    d = tco.Deployment(hs.get_server("dgx-h100"), tco.Facility(), throughput=40_000.0, terms=terms)
+    plan = tco.plan(d, tco.Traffic(tokens_per_s=1e6, profile=(1, 2)))
+    option = Option.of(plan, name="h100", rates={"chat": 40_000.0}, supply=3)
+    assert option.usd_per_year * plan.servers == pytest.approx(plan.usd_per_year - plan.breakdown["porting"])
+    assert option.gco2_per_year * plan.servers == pytest.approx(plan.carbon.kg_per_year * 1e3)
+    assert option.power_w * plan.servers == pytest.approx(plan.site_power_w)
+    assert (option.servers_per_rack, option.supply, option.off_site, option.private) == (3, 3, False, True)
+    # A deployment is one such server, busy all year; a rented one stands elsewhere.
+    alone = Option.of(d, name="h100", rates={"chat": 40_000.0})
+    assert alone.usd_per_year == pytest.approx(float(d.usd_per_year))
+    assert alone.gco2_per_year == pytest.approx(float(d.evaluate().energy_kwh) * 481 + 2e6 / 4)
+    rented = tco.Deployment(hs.get_server("dgx-h100"), tco.Facility(), 40_000.0, terms=tco.Rental(usd_per_h=2.0))
+    assert Option.of(rented, name="r", rates={"chat": 1.0}).off_site
+    assert Option.of(rented, name="r", rates={"chat": 1.0}, off_site=False).need("racks") is None
 
 
 @pytest.mark.parametrize(

@@ -95,7 +95,8 @@ def awake(text):
 
 def test_a_scenario_is_what_its_file_says(tmp_path):
     # hand: a table of each kind, an unquoted date and a price for a server of the catalogue among them.
-    text = BASE.replace('"2026-11-22"', "2026-11-22") + (
+    measured = 'server = "dgx-h100"\ntokens_per_s = { chat = 41_234 }\n'
+    text = BASE.replace('"2026-11-22"', "2026-11-22").replace('server = "dgx-h100"\n', measured) + (
         "[servers.gaudi-2-hls]\nprice_usd = 123457\n[facility]\nusd_per_kwh = 0.07\n"
         '[ranges."h100.price_usd"]\nlow = 0.8\nhigh = 1.1\nrelative = true\n'
         '[[correlations]]\nbetween = ["h100.price_usd", "pue"]\nvalue = 0.3\n[fleet]\nracks = 7\n'
@@ -108,7 +109,9 @@ def test_a_scenario_is_what_its_file_says(tmp_path):
     assert scenario.facility.model_fields_set == {"usd_per_kwh"}  # the others are not the user's, and not private
     assert scenario.ranges["h100.price_usd"].high == 1.1
     assert scenario.fleet.racks == 7
-    assert "123457" not in repr(scenario)
+    assert scenario.candidates["h100"].tokens_per_s == {"chat": 41_234}
+    for private in ("123457", "41234", "50000"):
+        assert private not in repr(scenario)
 
 
 def test_json_says_the_same(tmp_path):
@@ -769,6 +772,16 @@ def run(capsys, *arguments):
     return status, captured.out, captured.err
 
 
+def test_check_says_that_throughputs_will_be_upper_bounds(capsys, tmp_path):
+    # property: what the page would not recommend is said before it is made.
+    path = written(tmp_path, BASE.replace('"dgx-h100"', '"dgx-b200"'))
+    status, out, _ = run(capsys, "check", str(path))
+    assert status == 0
+    flat = " ".join(out.split())
+    assert "because h100 has no calibration, all are compared as ideal rooflines" in flat
+    assert "modelled for chat, an upper bound" in flat
+
+
 def test_template_check_and_schema_in_the_shell(capsys, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert run(capsys, "template") == (0, scenario_template(), "")
@@ -783,6 +796,7 @@ def test_template_check_and_schema_in_the_shell(capsys, tmp_path, monkeypatch):
     assert out.startswith("ok: ")
     for part in (
         "chat: llama-3.1-8b, 1,024 prompt and 256 output tokens, limited in ttft_s and itl_s",
+        "modelled for chat and summaries, calibrated on runs with TensorRT-LLM",
         "rented at an on-demand rent, published",
         "bought at a list price, published",
         "usd_per_kwh: 0.0826 USD/kWh",

@@ -249,3 +249,33 @@ def test_draws_that_leave_what_an_input_may_be_are_refused_and_not_counted():
     c = tco.compare(deploy(HLS, 36_000.0), deploy())
     with pytest.raises(ValueError, match="pue is not accepted"):
         uncertainty.simulate(c, {"pue": tco.risk.Uniform(0.5, 1.5)}, draws=64)
+
+
+# --- what it is worth to know
+
+
+@pytest.mark.parametrize("planned", [False, True])
+def test_costs_are_those_of_the_sides_over_b_as_it_is(planned):
+    # sibling: the ratio, and the accounts of both sides by themselves.
+    sides = deploy(HLS, 36_000.0), deploy(rate=45_000.0)
+    if planned:
+        sides = tuple(tco.plan(side, DAY) for side in sides)
+    c = tco.compare(*sides)
+    changes = {"usd_per_kwh": np.array([0.05, 0.2]), "a.price_usd": 150_000.0, "b.tokens_per_s": 50_000.0}
+    of_a, of_b = c.costs(**changes)
+    np.testing.assert_allclose(of_a / of_b, c.evaluate(**changes), rtol=1e-13)
+    if planned:
+        expected = c.b.evaluate(usd_per_kwh=changes["usd_per_kwh"], tokens_per_s=50_000.0).total_usd / c.b.usd_per_year
+    else:
+        usd = c.b.evaluate(usd_per_kwh=changes["usd_per_kwh"]).total_usd
+        expected = usd / c.b.usd_per_year * 45_000.0 / 50_000.0
+    np.testing.assert_allclose(of_b, expected, rtol=1e-13)
+    assert c.costs()[1] == pytest.approx(1, rel=1e-15)
+
+
+def test_what_a_server_does_is_no_input_of_its_year():
+    # property: nothing that changes no figure is accepted in silence.
+    with pytest.raises(ValueError, match="tokens_per_s is no input of this account"):
+        deploy().evaluate(tokens_per_s=1.0)
+    with pytest.raises(ValueError, match=r"tokens_per_s .*is not accepted"):
+        tco.compare(deploy(HLS), deploy()).evaluate(**{"a.tokens_per_s": 0.0})
