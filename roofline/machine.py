@@ -15,6 +15,7 @@ from hardware_specs import FORMATS, Accelerator, UnsupportedFormatError, number_
 from roofline import formulas
 from roofline._arrays import Array, is_traced
 from roofline._validation import choice, count, number
+from roofline._views import HoldsViews
 from roofline.operations import KINDS
 from roofline.precision import POLICY_NAMES, PrecisionPolicy, policy
 
@@ -87,7 +88,7 @@ _LOSSES = ("overhead_s", "kv_reread", "walk_s", "step_s", "sequence_s")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Machine:
+class Machine(HoldsViews):
     """Rates of one device as plain numbers or arrays, for designs that do not exist yet.
 
     Wherever an accelerator is asked for, a machine may be given. Its arrays broadcast with those of the workload. A
@@ -243,14 +244,6 @@ class Machine:
             raise ValueError(f"vector_overlaps = {self.vector_overlaps!r} is not accepted: give True or False")
         if self.link_topology is not None:
             choice("link_topology", self.link_topology, TOPOLOGIES)
-
-    def __getstate__(self) -> dict[str, Any]:
-        plain = {name: dict(value) for name, value in self.__dict__.items() if isinstance(value, MappingProxyType)}
-        return self.__dict__ | plain  # a read-only view of a mapping cannot be pickled
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        for name, value in state.items():
-            object.__setattr__(self, name, MappingProxyType(value) if isinstance(value, dict) else value)
 
     @classmethod
     def of(cls, accelerator: Accelerator | Machine, *, devices: int = 1) -> Machine:

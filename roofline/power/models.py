@@ -12,6 +12,7 @@ import numpy as np
 from hardware_specs import Accelerator, UnknownValueError
 from roofline._arrays import Array, minimum
 from roofline._validation import choice, number
+from roofline._views import HoldsViews
 from roofline.estimates import PhaseEstimate
 from roofline.machine import Machine
 from roofline.power.measured import ACTIVE_SHARE, IDLE_SHARE, MEASURED, MEMORY_J_PER_BYTE
@@ -30,7 +31,7 @@ _ASSUMED_IDLE = f"assumption: {IDLE_SHARE} of the TDP, as an H200"
 
 
 @dataclass(frozen=True, kw_only=True)
-class PowerModel:
+class PowerModel(HoldsViews):
     """What one device draws: the few constants of power, each with where it comes from.
 
     Attributes

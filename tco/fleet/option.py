@@ -214,7 +214,7 @@ class Option:
         >>> Option.of(d, name="h100", rates={"chat": 40_000.0}, private=False)
         Option(h100: serves chat, 106,947 USD/year)
         """
-        deployment = getattr(side, "deployment", side)
+        deployment: Any = getattr(side, "deployment", side)
         account = side.evaluate()
         servers = float(account.servers)
         usd_per_year = float(account.total_usd) - float(account.parts.get("porting", 0.0))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import math
+import pickle
 
 import numpy as np
 import pytest
@@ -695,3 +696,12 @@ def test_repr_says_what_limits():
     # property: the limit that was given, or that there is none.
     assert "limit 400 W" in repr(power.under_cap(decode(machine=H200), cap_w=400))
     assert "no limit" in repr(power.estimate(decode(), model=CHIP.replace(limit_w=None)))
+
+
+def test_models_of_power_pickle():
+    # property: a copy from another process is the same, and its figures cannot be changed either.
+    for one in (CHIP, power.model(H100)):
+        again = pickle.loads(pickle.dumps(one))
+        assert again == one
+        with pytest.raises(TypeError):
+            again.dynamic_w["matrix"] = 0.0
