@@ -66,6 +66,15 @@ def minimum(first: Array, second: Array) -> Array:
     return xp.minimum(xp.asarray(first), xp.asarray(second))
 
 
+def where(condition: Array, first: Array, second: Array) -> Array:
+    """Elements of `first` where a condition holds, else of `second`; numbers too, which the standard only takes now."""
+    xp = namespace(condition, first, second)
+    first, second = (
+        xp.asarray(value, dtype=xp.float64) if isinstance(value, int | float) else value for value in (first, second)
+    )
+    return xp.where(condition, first, second)
+
+
 def ceil(value: Array) -> Array:
     """Round up; a plain number stays one."""
     if isinstance(value, int | float):

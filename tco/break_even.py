@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from roofline._arrays import Array, namespace
+from roofline._arrays import Array, namespace, where
 from roofline._validation import count, number
 from tco import ratio
 from tco._checked import alike, amounts, is_more
@@ -151,12 +151,11 @@ def iso_tco_line(*, r_th: Any, r_ic: Any = 1.0, server_share: Any = 0.5, target:
     """
     arguments = alike(_checked(r_th=r_th, r_ic=r_ic, server_share=server_share, target=target))
     w, t = arguments["server_share"], arguments["target"]
-    xp = namespace(w, t)
     weighed = w > 0
     return IsoTcoLine(
         r_th=arguments["r_th"],
         r_sc=_plain(ratio.break_even_server_cost(**arguments)),
-        slope=_plain(xp.where(weighed, t / xp.where(weighed, w, 1.0), xp.nan)),
+        slope=_plain(where(weighed, t / where(weighed, w, 1.0), np.nan)),
         r_th_free=_plain((1 - w) * arguments["r_ic"] / t),
     )
 
@@ -233,10 +232,9 @@ def utilisation(*, own_usd_per_h: Any, rent_usd_per_h: Any, idle_usd_per_h: Any 
     )
     if is_more(idle, own):
         raise ValueError("idle_usd_per_h is above own_usd_per_h: an idle hour costs at most what a busy one does")
-    xp = namespace(own, rent, idle)
     worth = (own <= rent) & (rent - own + idle > 0)
-    share = idle / xp.where(worth, rent - own + idle, 1.0)
-    return _plain(xp.where(worth, share, xp.nan))
+    share = idle / where(worth, rent - own + idle, 1.0)
+    return _plain(where(worth, share, np.nan))
 
 
 class Crossing(NamedTuple):
@@ -339,16 +337,16 @@ def _crossing(*, start: Array, goal: Array, decline: Array) -> Crossing:
     start, goal, d = xp.broadcast_arrays(start, goal, decline)
     reachable = (start > 0) & (goal > 0)
     # The unused branch of `where` is computed too: give it 1 to divide by.
-    way = xp.log(xp.where(reachable, start, 1.0) / xp.where(reachable, goal, 1.0))
-    way = xp.where(xp.abs(way) <= _LEVEL, 0.0, way)  # level within rounding is level
+    way = xp.log(where(reachable, start, 1.0) / where(reachable, goal, 1.0))
+    way = where(xp.abs(way) <= _LEVEL, 0.0, way)  # level within rounding is level
     moving = d != 0
     with np.errstate(over="ignore"):  # all but still: level after the largest number of years is never
-        years = way / xp.where(moving, d, 1.0)
+        years = way / where(moving, d, 1.0)
     ahead = reachable & moving & (years > 0) & (years < np.inf)
-    years = xp.where(reachable & (way == 0), 0.0, xp.where(ahead, years, xp.nan))
-    now = xp.where(reachable, way < 0, start < goal)
+    years = where(reachable & (way == 0), 0.0, where(ahead, years, np.nan))
+    now = where(reachable, way < 0, start < goal)
     # In the long run a falling cost goes to 0 and a rising one beyond any goal; one of 0 stays where it is.
-    later = xp.where((start == 0) | ~moving, now, xp.where(d > 0, goal > 0, xp.zeros_like(now)))
+    later = where((start == 0) | ~moving, now, where(d > 0, goal > 0, xp.zeros_like(now)))
     return Crossing(_plain(years), _plain(now), _plain(later))
 
 
@@ -407,9 +405,9 @@ def linear_break_even(
     over, steeper, least = xp.broadcast_arrays(over, steeper, least)
     meet = steeper != 0
     with np.errstate(over="ignore"):  # lines all but parallel meet beyond the largest number: nowhere
-        x = over / xp.where(meet, steeper, 1.0)
-    x = xp.where(xp.abs(x - least) <= _LEVEL * least, least, x)
-    return _plain(xp.where(meet & (x >= least) & (x < np.inf), x + 0.0, xp.nan))
+        x = over / where(meet, steeper, 1.0)
+    x = where(xp.abs(x - least) <= _LEVEL * least, least, x)
+    return _plain(where(meet & (x >= least) & (x < np.inf), x + 0.0, np.nan))
 
 
 def tariff(*, other_usd_a: Any, kwh_a: Any, other_usd_b: Any, kwh_b: Any, target: Any = 1.0) -> Array:
@@ -622,4 +620,4 @@ def _difference(first: Array, second: Array) -> Array:
     """Subtract; what is equal within rounding is equal."""
     xp = namespace(first, second)
     difference = first - second
-    return xp.where(xp.abs(difference) <= _LEVEL * (xp.abs(first) + xp.abs(second)), 0.0, difference)
+    return where(xp.abs(difference) <= _LEVEL * (xp.abs(first) + xp.abs(second)), 0.0, difference)

@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from roofline._arrays import Array, in_floats, maximum, minimum, namespace
+from roofline._arrays import Array, in_floats, maximum, minimum, namespace, where
 from roofline._validation import choice
 
 
@@ -219,7 +219,7 @@ def distinct_imbalance(*, distinct: Array, experts: Array, devices: int) -> Arra
     xp = namespace(d)
     busiest = xp.asarray(_busiest_of_touched(E, n))
     below = minimum(xp.floor(xp.asarray(d)), E - 1.0)
-    known = xp.where(below >= 0, below, 0.0)  # what is unknown is a place too, and stays unknown below
+    known = where(below >= 0, below, 0.0)  # what is unknown is a place too, and stays unknown below
     flat = xp.astype(xp.reshape(known, (-1,)), xp.int64)
     low, high = (xp.reshape(xp.take(busiest, flat + step, axis=0), below.shape) for step in (0, 1))
     return (low + (d - below) * (high - low)) * n / d

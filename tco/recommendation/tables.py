@@ -385,13 +385,13 @@ def _precisions(found: Recommendation) -> str:
         return ""
     if len(bare) == len(modelled):
         return " Only bf16 was tried, since neither precisions nor max_quality_loss is given."
-    named = [
-        f"{entry.name} in the fastest "
-        + (f"of {listed(entry.precisions)}" if entry.precisions else "precision that the machine runs")
-        + (" that passes its quality gate" if entry.max_quality_loss is not None else "")
-        for entry in modelled
-        if entry.name not in bare
-    ]
+    alike: dict[str, list[str]] = {}
+    for entry in modelled:
+        if entry.name not in bare:
+            of = f"of {listed(entry.precisions)}" if entry.precisions else "precision that the machine runs"
+            gate = " that passes its quality gate" if entry.max_quality_loss is not None else ""
+            alike.setdefault(f"in the fastest {of}{gate}", []).append(entry.name)
+    named = [f"{listed(names)} {how}" for how, names in alike.items()]
     only = f"; {listed(bare)} in bf16 alone, since neither precisions nor max_quality_loss is given" if bare else ""
     return f" Tried: {'; '.join(named)}{only}."
 
