@@ -32,7 +32,7 @@ from roofline.precision import PrecisionPolicy
 from roofline.spread import Interval, Spread, interval_of
 
 if TYPE_CHECKING:
-    from roofline.calibration import Calibration
+    from roofline.calibration import Calibration, Losses
     from roofline.llm import LLM
 
 
@@ -198,7 +198,12 @@ class PhaseEstimate:
     @property
     def spread(self) -> Spread | None:
         """How far the throughput may be off: ``None`` without a calibration, where nothing was measured."""
-        return None if self.calibration is None else self.calibration.spread_on(self.devices)
+        return None if self.losses is None else self.losses.spread
+
+    @property
+    def losses(self) -> Losses | None:
+        """What the calibration says of as many devices as share a copy of the model; ``None`` without one."""
+        return None if self.calibration is None else self.calibration.losses_on(self.layout.sharing)
 
     def interval(self, level: float = 0.9, of: str = "tokens_per_s") -> Interval:
         """Bounds of a rate or a time, from the errors of the calibration on runs that it had not seen.

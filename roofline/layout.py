@@ -63,6 +63,11 @@ class Layout:
         return self.tensor * self.pipeline * self.data
 
     @property
+    def sharing(self) -> int:
+        """Devices that share one copy of the model: whole experts make one of all copies."""
+        return self.devices if self.expert > 1 else self.devices // self.data
+
+    @property
     def joined(self) -> int:
         """Devices of the largest group that exchanges messages: of the stages of a pipeline if no other does."""
         return max(self.tensor, self.expert) if max(self.tensor, self.expert) > 1 else self.pipeline

@@ -9,6 +9,7 @@ from typing import Any
 from hardware_specs import Accelerator, Price, Rent, Server
 from hardware_specs._base import IDENTITY_FIELDS, SourcedSpec, leaves
 from roofline import LLM, PhaseEstimate, power
+from roofline.calibration import Errors
 from tco.accounts import INFRASTRUCTURE_PARTS
 from tco.comparison import Comparison
 from tco.defaults import Assumption, price_from_chips
@@ -153,7 +154,7 @@ def _thin_calibrations(result: Comparison) -> list[str]:
         calibration = getattr(side.throughput, "calibration", None)
         if calibration is None:
             continue
-        error = calibration.losses_on(side.throughput.devices).error
+        error = side.throughput.losses.error
         software.append(calibration.framework)
         if error.runs < _FEW_RUNS:
             models = f"{len(error.llms)} model{'s' * (len(error.llms) > 1)}"
@@ -230,16 +231,13 @@ def _certainty(result: Comparison, a: str, b: str) -> list[str]:
     for name, side in ((a, result.a), (b, result.b)):
         calibration = getattr(side.throughput, "calibration", None)
         if calibration is not None:
-            lines.append(
-                f"Throughput of {name}: {calibration.provenance}; {_off(calibration, side.throughput.devices)}."
-            )
+            lines.append(f"Throughput of {name}: {calibration.provenance}; {_off(side.throughput.losses.error)}.")
         elif getattr(side.throughput, "kind", "") == "measured":
             lines.append(f"Throughput of {name}: measured, {side.throughput.source}.")
     return [textwrap.fill(line, WIDTH, break_on_hyphens=False) for line in lines]
 
 
-def _off(calibration: Any, devices: int) -> str:
-    error = calibration.losses_on(devices).error
+def _off(error: Errors) -> str:
     if error.leave_one_model_out is None:
         return f"{error.fit:.1%} off on these runs"
     return f"{error.leave_one_model_out:.1%} off on models that were held out"

@@ -35,9 +35,10 @@ import hardware_specs as hs
 from roofline._arrays import Array
 from roofline._text import span
 from roofline._validation import choice, number
+from roofline.calibration.design import is_shared
 from roofline.calibration.own_runs import calibrate
 from roofline.calibration.prediction import predict
-from roofline.calibration.record import Calibration
+from roofline.calibration.record import Calibration, Losses
 from roofline.calibration.study import usable
 from roofline.llm_catalog import get_llm
 from roofline.measurements.bounds import codes_of, measured_time_s
@@ -250,7 +251,7 @@ class Point:
     @property
     def _spreads(self) -> tuple[tuple[Spread, Array], ...]:
         between = self.inside & ~self.measured
-        outside = self.between.calibration.spread_on(self.devices), ~self.inside
+        outside = self.between.calibration.losses_on(self._sharing).spread, ~self.inside
         return (REPEAT, self.measured), (self.between.spread, between), outside
 
     def interval(self, level: float = 0.9, of: str = "output_tokens_per_s") -> Interval:
@@ -281,6 +282,15 @@ class Point:
     def calibration(self) -> Calibration | None:
         """The model that answers where a figure is outside the grid."""
         return None if np.all(self.inside) else self.between.calibration
+
+    @property
+    def losses(self) -> Losses | None:
+        """What that model says of as many devices as share a copy of the LLM."""
+        return None if self.calibration is None else self.calibration.losses_on(self._sharing)
+
+    @property
+    def _sharing(self) -> int:
+        return self.devices if is_shared(self.runs)[0] else 1
 
     @property
     def phase(self) -> str:

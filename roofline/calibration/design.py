@@ -250,6 +250,22 @@ def design(runs: Runs) -> Design:
     )
 
 
+def is_shared(runs: Runs) -> Column:
+    """Whether several devices share a copy of the model, :attr:`roofline.Layout.sharing`, run by run.
+
+    Parameters
+    ----------
+    runs : Runs
+        Any; where nothing says how devices divide the model, they share it.
+
+    Returns
+    -------
+    array of bool
+    """
+    copies = np.where(runs.expert_parallel > 1, 1.0, np.where(runs.data_parallel > 1, runs.data_parallel, 1.0))
+    return np.asarray(runs.devices / copies > 1)
+
+
 def modelled(runs: Runs) -> Column:
     """Which runs a design can be made of.
 

@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 
 from roofline.calibration.constants import CONSTANTS, ONE_DEVICE, PAGED, SEVERAL
-from roofline.calibration.design import design
+from roofline.calibration.design import design, is_shared
 from roofline.calibration.fit import Fit
 from roofline.calibration.hierarchy import Pair, fit_one
 from roofline.calibration.record import Calibration, Errors, Losses
@@ -68,7 +68,7 @@ def calibrate(runs: Runs, *, shipped: bool = True) -> Calibration:
         raise ValueError(f"no run of {len(runs)} can be used: {_why_none(runs)}")
     pair = Pair(chosen.accelerator[0], chosen.framework[0], chosen.version[0])
     known = _shipped_fits() if shipped else ({}, {})
-    several = chosen.devices > 1
+    several = is_shared(chosen)
     one = _studied(pair, chosen[~several], known[0], None)
     base = {pair: one.fit} if one else {other: fit for other, fit in known[0].items() if other == pair}
     many = _studied(pair, chosen[several], known[1], base or None)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from roofline.calibration.design import design, modelled
+from roofline.calibration.design import design, is_shared, modelled
 from roofline.calibration.model import predicted_s
 from roofline.calibration.record import Calibration
 from roofline.measurements.bounds import least_time_s, measured_time_s
@@ -52,7 +52,7 @@ def predict(runs: Runs, calibration: Calibration | None = None) -> Column:
     times = np.full(len(runs), np.nan)
     able = modelled(runs) & (runs.accelerator == calibration.accelerator)
     for several in (False, True):
-        rows = np.flatnonzero(able & ((runs.devices > 1) == several))
+        rows = np.flatnonzero(able & (is_shared(runs) == several))
         if len(rows):
             constants = calibration.losses_on(2 if several else 1).constants
             times[rows] = predicted_s(design(runs[rows]), constants)

@@ -171,11 +171,6 @@ class Calibration:
         return self.one.error
 
     @property
-    def run_s(self) -> float:
-        """What a run takes once, beside its phases [s]."""
-        return self.one.constants["run_s"]
-
-    @property
     def software(self) -> str:
         """Framework and version."""
         return f"{self.framework or 'software unnamed'} {self.version}".rstrip()
@@ -193,19 +188,9 @@ class Calibration:
         Parameters
         ----------
         devices : int
-            Accelerators of one replica.
+            Accelerators of one copy of the model, :attr:`roofline.Layout.sharing`.
         """
         return self.several if devices > 1 and self.several is not None else self.one
-
-    def spread_on(self, devices: int) -> Spread:
-        """How far a throughput may be off.
-
-        Parameters
-        ----------
-        devices : int
-            Accelerators of one replica.
-        """
-        return self.losses_on(devices).spread
 
     def machine(
         self,
@@ -251,7 +236,7 @@ class Calibration:
             raise ValueError(f"calibration is not accepted: {rates.name} has losses of its own already")
         split = over_dies(layout, accelerator)
         found = losses(
-            self.losses_on(layout.devices).constants,
+            self.losses_on(layout.sharing).constants,
             decode=phase == "decode",
             batch=np.asarray(batch) / layout.data,
             heads=llm.heads / split.tensor,
@@ -269,11 +254,11 @@ class Calibration:
         Parameters
         ----------
         batch, tokens : array
-            Sequences, and the context or prompt of each.
+            Sequences of one copy of the model, and the context or prompt of each.
         precision : str
             Precision policy.
         devices : int
-            Accelerators of one replica.
+            Accelerators of that copy.
 
         Returns
         -------
@@ -305,12 +290,12 @@ class Calibration:
             Of one sentence, or of none.
         """
         notes = self.outside(
-            batch=estimate.batch,
+            batch=estimate.batch * estimate.layout.sharing / estimate.devices,
             tokens=estimate.tokens,
             precision=estimate.precision.name,
-            devices=estimate.devices,
+            devices=estimate.layout.sharing,
         )
-        losses = self.losses_on(estimate.devices)
+        losses = self.losses_on(estimate.layout.sharing)
         if estimate.llm.moe is not None and losses.weights and "experts" not in losses.weights:
             notes.append("no mixture of experts was measured")
         if not notes:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from roofline.calibration.design import Design, design, modelled
+from roofline.calibration.design import Design, design, is_shared, modelled
 from roofline.calibration.fit import Fit
 from roofline.calibration.hierarchy import Pair, fit_one, fit_pairs
 from roofline.calibration.model import predicted_s
@@ -112,7 +112,7 @@ def study(
         One device before several, pair by pair.
     """
     chosen = usable(runs)
-    one_device = chosen.devices == 1
+    one_device = ~is_shared(chosen)
     done: list[Studied] = []
     base: dict[Pair, Fit] = {}
     for several in (False, True):

@@ -11,6 +11,7 @@ import numpy as np
 
 from roofline._arrays import Array
 from roofline._validation import choice
+from roofline.calibration.design import is_shared
 from roofline.calibration.prediction import predict
 from roofline.calibration.record import Calibration
 from roofline.measurements.bounds import measured_time_s
@@ -331,7 +332,7 @@ def _grid(first: Run, at: str, places: Array, share: list[Any] | None, rows: Arr
 
 def _line(index: int, grid: Runs, at: str, y: str, calibration: Calibration | None) -> ModelLine:
     value = work_of(grid, y) / predict(grid, calibration)
-    half = 0.0 if calibration is None else half_width(calibration, grid.devices[0])
+    half = 0.0 if calibration is None else half_width(calibration, is_shared(grid)[0])
     kind = "ideal" if calibration is None else "calibrated"
     return ModelLine(kind, "", (index,), getattr(grid, at), value, value * np.exp(-half), value * np.exp(half))
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from roofline._arrays import Array
 from roofline._validation import choice
+from roofline.calibration.design import is_shared
 from roofline.calibration.own_runs import losses_of
 from roofline.calibration.prediction import predict
 from roofline.calibration.record import Calibration
@@ -144,7 +145,7 @@ def compare(
         if given:
             for chosen, rows in _by_calibration(every, given):
                 times_s[rows] = predict(every[rows], chosen)
-                half[rows] = [half_width(chosen, devices) for devices in every.devices[rows]]
+                half[rows] = [half_width(chosen, shared) for shared in is_shared(every[rows])]
         else:
             times_s = predict(every)
         kind = "ideal roofline" if not given else given[0].provenance if len(given) == 1 else "calibrated"
@@ -229,17 +230,17 @@ def calibration_of(run: Run, given: Sequence[Calibration]) -> Calibration | None
     return next(iter((*exact, *found)), None)
 
 
-def half_width(calibration: Calibration, devices: float) -> float:
+def half_width(calibration: Calibration, shared: bool) -> float:
     """Half the width of a calibration's interval, as a logarithm.
 
     Parameters
     ----------
     calibration : Calibration
         Any.
-    devices : float
-        Accelerators of a run; NaN where unknown.
+    shared : bool
+        Whether several devices share a copy of the model.
     """
-    return _half(calibration.spread_on(1 if np.isnan(devices) else int(devices)))
+    return _half(calibration.losses_on(1 + int(shared)).spread)
 
 
 def _half(spread: Spread) -> float:

@@ -23,6 +23,7 @@ from roofline.serving.room import require_room
 from roofline.spread import Interval, Spread, interval_of
 
 if TYPE_CHECKING:
+    from roofline.calibration import Losses
     from roofline.llm import LLM
 
 _BLOCK_POINTS = 65_536
@@ -72,6 +73,11 @@ class Generation:
     def spread(self) -> Spread | None:
         """How far the throughput may be off: ``None`` without a calibration, where nothing was measured."""
         return self.prefill.spread
+
+    @property
+    def losses(self) -> Losses | None:
+        """What the calibration says of as many devices as share a copy of the model; ``None`` without one."""
+        return self.prefill.losses
 
     def interval(self, level: float = 0.9, of: str = "output_tokens_per_s") -> Interval:
         """Bounds of a rate or a time, from the errors of the calibration on runs that it had not seen.
@@ -165,8 +171,12 @@ class Generation:
     @property
     def latency_s(self) -> Array:
         """End-to-end latency [s]: from the prompts to the last output token, and what a run takes besides."""
-        calibration = self.prefill.calibration
-        return self.ttft_s + self.decode_s + (0.0 if calibration is None else calibration.run_s)
+        return self.ttft_s + self.decode_s + self.run_s
+
+    @property
+    def run_s(self) -> float:
+        """What a run takes once, beside its phases, by the calibration; 0 without one [s]."""
+        return 0.0 if self.losses is None else self.losses.constants["run_s"]
 
     @property
     def output_tokens_per_s(self) -> Array:

@@ -125,6 +125,46 @@ def test_predict_takes_constants_of_as_many_devices():
     assert np.isnan(found[2])
 
 
+def unlike_several():
+    """A calibration in which devices that share a model lose more, and a run takes ten seconds besides."""
+    error = Errors(runs=1, llms=("a",), fit=0.0)
+    slow = START | {"run_s": 10.0, "matrix": START["matrix"] / 2}
+    return calibration(START, several=Losses(constants=slow, error=error, spread=Spread(0.2, 4)))
+
+
+@pytest.mark.parametrize("data", [2, 8])
+def test_copies_of_a_model_are_as_many_devices_by_themselves(data):
+    # property: nothing passes between copies of a dense model, so that the losses of shared devices are none of theirs.
+    options = {"prompt_tokens": 1024, "output_tokens": 128, "calibration": unlike_several()}
+    model, device = rl.get_llm("llama-3.1-8b"), hs.get("h100-sxm")
+    alone = rl.generate(model, device, batch=16, **options)
+    copies = rl.generate(model, device, batch=16 * data, data_parallel=data, **options)
+    for name in ("latency_s", "ttft_s", "itl_s"):
+        assert float(getattr(copies, name)) == pytest.approx(float(getattr(alone, name)), rel=1e-12)
+    assert float(copies.output_tokens_per_s) == pytest.approx(data * float(alone.output_tokens_per_s), rel=1e-12)
+    assert (copies.spread, copies.warnings) == (alone.spread, alone.warnings)
+    of = {"batch": 16 * data, "devices": data, "data_parallel": data, "prompt_tokens": 1024, "output_tokens": 128}
+    assert predict(rows(of), unlike_several())[0] == pytest.approx(float(copies.latency_s), rel=1e-3)
+
+
+def test_devices_that_share_a_model_pay_what_a_run_of_theirs_takes():
+    # sibling: predict, whose errors are published, has the constants of several devices in every term, once too.
+    options = {"batch": 16, "prompt_tokens": 1024, "output_tokens": 128, "tensor_parallel": 2}
+    made = rl.generate(rl.get_llm("llama-3.1-8b"), hs.get("h100-sxm"), calibration=unlike_several(), **options)
+    assert made.run_s == 10.0
+    of = {"batch": 16, "devices": 2, "tensor_parallel": 2, "prompt_tokens": 1024, "output_tokens": 128}
+    assert predict(rows(of), unlike_several())[0] == pytest.approx(float(made.latency_s), rel=1e-3)
+    assert made.spread == Spread(0.2, 4)
+
+
+def test_whole_experts_are_shared_by_all_copies():
+    # property: attention of its own on each device, experts of all: one model, of which each holds a part.
+    made = rl.decode(rl.get_llm("mixtral-8x7b"), hs.get("h100-sxm"), batch=16, context_tokens=512, data_parallel=4,
+                     expert_parallel=4, calibration=unlike_several())  # fmt: skip
+    assert (made.layout.sharing, made.spread) == (4, Spread(0.2, 4))
+    assert rl.Layout(tensor=2, pipeline=2, data=3).sharing == 4
+
+
 # -- by hand -----------------------------------------------------------------------------------------------------------
 
 

@@ -133,7 +133,7 @@ def test_the_calibrated_line_goes_through_runs_that_it_predicts():
         ideal, line = (one for one in plan.lines if index in one.series)
         at = np.searchsorted(line.x, series.x)
         np.testing.assert_allclose(line.y[at], series.y)
-        low, high, _ = cal.spread_on(1).interval(line.y, 0.9)
+        low, high, _ = cal.losses_on(1).spread.interval(line.y, 0.9)
         np.testing.assert_allclose((line.low, line.high), (low, high))
         assert np.all(ideal.y > line.y)
 
