@@ -14,6 +14,7 @@ from hardware_specs.errors import did_you_mean
 from roofline._arrays import Array
 from roofline._validation import number
 from roofline.spread import Spread
+from tco._checked import POSITIVE, given
 from tco.accounts import INFRASTRUCTURE_PARTS, SERVER_PARTS, Account, account
 from tco.defaults import Assumption, facility_assumptions, rent, server_power, server_price, terms_assumptions
 from tco.facility import Facility
@@ -272,7 +273,31 @@ class Deployment:
         # What a fleet costs once, and how much a server does, are no matter of a server's year.
         of_one = {name: value for name, value in self.inputs.items() if name not in ("porting_usd", "tokens_per_s")}
         one = {"traffic_per_s": 1.0, "tokens_per_s": 1.0, "whole": False}
-        return account(**(with_changes(of_one, changes) | one))
+        return account(**(with_changes(of_one, self.with_racks(changes)) | one))
+
+    def with_racks(self, changes: dict[str, Any]) -> dict[str, Any]:
+        """Return changes of inputs with what follows from them: how many servers of another power a rack holds.
+
+        Parameters
+        ----------
+        changes : dict
+            By name; a number of servers for each rack that is among them stays.
+
+        Raises
+        ------
+        ValueError
+            A power at which no rack holds a server.
+
+        Examples
+        --------
+        >>> d = Deployment(server=hs.get_server("dgx-h100"), facility=Facility(), throughput=40_000.0)
+        >>> d.with_racks({"power_w": np.array([7000.0, 10_200.0])})["servers_per_rack"]
+        array([5., 3.])
+        """
+        if "power_w" not in changes or "servers_per_rack" in changes or "servers_per_rack" not in self.inputs:
+            return changes
+        held, _ = self.facility.servers_per_rack(self.server, given("power_w", changes["power_w"], **POSITIVE))
+        return changes | {"servers_per_rack": held}
 
     def carbon_of(self, account: Account) -> Carbon:
         """Greenhouse gases of a year: of the electricity, and of making the servers where that is known.

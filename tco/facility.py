@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Annotated, Any, Literal
 
+import numpy as np
 from pydantic import Field
 
 from hardware_specs import Server, UnknownValueError
@@ -151,19 +152,19 @@ class Facility(Own):
         if self.idle_share is not None and self.idle_share > self.load:
             yield ("idle_share",), "should be at most load, the share that a busy server draws"
 
-    def servers_per_rack(self, server: Server, power_w: float) -> tuple[int, str]:
+    def servers_per_rack(self, server: Server, power_w: Array) -> tuple[Array, Any]:
         """Whole servers that a rack holds, and which of its limits says so.
 
         Parameters
         ----------
         server : Server
             With `slots_u` and `weight_kg` where the rack is limited in them.
-        power_w : float
+        power_w : number or array
             Provisioned power of the server [W].
 
         Returns
         -------
-        (int, str)
+        (int, str), or arrays of them
             At least 1; ``"power"``, ``"cooling"``, ``"slots"`` or ``"weight"``.
 
         Raises
@@ -179,7 +180,7 @@ class Facility(Own):
         >>> Facility(rack_cooling_kw=25.0).servers_per_rack(hs.get_server("dgx-h100"), 10_200)
         (2, 'cooling')
         """
-        limits: dict[str, tuple[float, float]] = {"power": (self.rack_power_kw * 1e3, power_w)}
+        limits: dict[str, tuple[Array, Array]] = {"power": (self.rack_power_kw * 1e3, power_w)}
         if self.rack_cooling_kw is not None:
             limits["cooling"] = (self.rack_cooling_kw * 1e3, power_w)
         for name, has, needed in (
@@ -197,14 +198,15 @@ class Facility(Own):
             limits[name] = (has, float(needs))
         fit = capacity.servers_per_rack_within(limits)
         limit = fit.binding_names
-        if fit.servers < 1:
-            field = {"power": "power_kw", "cooling": "cooling_kw", "slots": "slots_u", "weight": "weight_kg"}[limit]
+        if np.any(fit.servers < 1):
+            binding = str(np.asarray(limit).flat[int(np.argmin(fit.servers))])
+            field = {"power": "power_kw", "cooling": "cooling_kw", "slots": "slots_u", "weight": "weight_kg"}[binding]
             # Either figure may be private, so neither is shown.
             raise ValueError(
                 f"facility.rack_{field} is below what one server needs, so no rack holds one: give more "
                 f"(in a costs file: [facility] rack_{field} = ...)"
             )
-        return int(fit.servers), limit
+        return (int(fit.servers) if np.shape(fit.servers) == () else fit.servers), limit
 
     @property
     def terms(self) -> dict[str, Any]:

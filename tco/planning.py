@@ -13,9 +13,10 @@ from typing import Any
 
 import numpy as np
 
+from roofline._arrays import Array
 from roofline._validation import count
 from roofline.spread import Interval, check_level
-from tco import environment, finance
+from tco import capacity, environment, finance
 from tco.accounts import Account, account
 from tco.allocation import TokenPrices, allocate
 from tco.defaults import Assumption, environment_assumptions, given_or_default
@@ -93,7 +94,7 @@ class Plan:
         ValueError
             A name that is not in this account, or a value out of range, which is not shown.
         """
-        inputs = with_changes(self.inputs, changes)
+        inputs = with_changes(self.inputs, self.deployment.with_racks(changes))
         spared = self.whole and not self.deployment.rented and self.service.spares_confidence
         # Each slot of the day is one more axis, behind those of the inputs.
         return account(
@@ -125,6 +126,15 @@ class Plan:
         return 0.0 if self.deployment.rented else float(self.account.racks)
 
     @property
+    def availability(self) -> float:
+        """Share of the time for which a server counts: 1 where spares stand in for those that failed."""
+        spared = self.whole and self.service.spares_confidence
+        failures, repair = self.inputs["failures_per_year"], self.inputs["repair_days"]
+        if spared or failures is None or repair is None:
+            return 1.0
+        return float(capacity.availability(failures_per_year=failures, repair_days=repair))
+
+    @property
     def utilisation(self) -> float:
         """Mean traffic over what the servers can serve: derived, not asked for."""
         return float(self.account.utilisation)
@@ -138,6 +148,48 @@ class Plan:
     def breakdown(self) -> dict[str, float]:
         """Yearly cost of the fleet by part; the parts add up to :attr:`usd_per_year` [USD/year]."""
         return {part: float(usd) for part, usd in self.account.parts.items()}
+
+    @property
+    def capital(self) -> dict[str, float]:
+        """What is paid at first, by part: the purchase itself, undiscounted, by the names of the yearly parts [USD].
+
+        Of what the account has: ``server``, ``spares``, ``network``, ``storage``, ``installation``, ``porting``,
+        ``rack``, ``plant``. A rent, and what of it is paid in advance, is no purchase.
+
+        Examples
+        --------
+        >>> import hardware_specs as hs, tco
+        >>> d = tco.Deployment(hs.get_server("gaudi-2-hls"), tco.Facility(), throughput=10_000.0)
+        >>> {part: round(usd) for part, usd in plan(d, tco.Traffic(tokens_per_s=1e5)).capital.items()}
+        {'server': 1066000, 'spares': 106600, 'rack': 17820, 'plant': 1049160}
+        """
+        return {part: float(usd) for part, usd in self.capital_of(self.account).items()}
+
+    def capital_of(self, account: Account) -> dict[str, Array]:
+        """What is paid at first for a fleet, by part [USD].
+
+        Parameters
+        ----------
+        account : Account
+            Of this plan, such as that of each year.
+
+        Returns
+        -------
+        dict of str to array
+            As :attr:`capital`; each for the whole fleet.
+        """
+        drivers = {
+            "server": ("price_usd", account.servers),
+            "spares": ("price_usd", account.spares if "spares" in account.parts else None),
+            "network": ("network_usd", account.servers),
+            "storage": ("storage_usd", account.servers),
+            "installation": ("installation_usd", account.servers),
+            "porting": ("porting_usd", 1.0),
+            "rack": ("rack_usd", account.racks),
+            "plant": ("usd_per_watt", account.provisioned_w),
+        }
+        each = {part: (self.inputs.get(name), count) for part, (name, count) in drivers.items()}
+        return {part: price * count for part, (price, count) in each.items() if price is not None and count is not None}
 
     @property
     def usd_per_year(self) -> float:
@@ -333,10 +385,9 @@ def plan(deployment: Deployment, traffic: Traffic, service: Service | None = Non
     made = Plan(deployment, traffic, service or Service(), whole)
     available = deployment.facility.site_power_kw
     if available is not None and not deployment.rented and made.site_power_w > available * 1e3:
-        share = made.site_power_w / (available * 1e3)
-        raise ValueError(
+        raise ValueError(  # by how much would say what the site has
             f"facility.site_power_kw does not feed the fleet: {made.servers:,.0f} servers of {deployment.server.key} "
-            f"need {share:.3g} times that; it feeds {int(made.servers / share):,}"
+            "need more"
         )
     return made
 

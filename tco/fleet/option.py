@@ -219,7 +219,8 @@ class Option:
         servers = float(account.servers)
         usd_per_year = float(account.total_usd) - float(account.parts.get("porting", 0.0))
         found: dict[str, Any] = {
-            "power_w": deployment.power.value * float(account.pue),  # the site feeds its cooling too
+            "power_w": float(account.site_power_w) / servers,  # the site feeds its cooling too
+            "availability": getattr(side, "availability", 1.0),
             "servers_per_rack": deployment.inputs.get("servers_per_rack"),
             "gco2_per_year": float(deployment.carbon_of(account).kg_per_year) * 1e3 / servers,
             "off_site": deployment.rented,

@@ -712,6 +712,19 @@ def test_an_option_of_a_plan_is_a_share_of_its_fleet():
     assert Option.of(rented, name="r", rates={"chat": 1.0}, off_site=False).need("racks") is None
 
 
+def test_the_cheapest_fleet_of_a_plans_servers_is_the_plan():
+    # property: without spares more servers are run, and with PUE by load the site feeds its cooling at full load.
+    facility = tco.Facility(pue_by_load=((0.2, 1.5), (1.0, 1.2)), idle_share=0.2)
+    d = tco.Deployment(hs.get_server("dgx-h100"), facility, throughput=1000.0)
+    service = tco.Service(spares_confidence=0, failures_per_accelerator_year=1.5, repair_days=20)
+    plan = tco.plan(d, tco.Traffic(tokens_per_s=1e5), service)
+    assert plan.servers == 166
+    option = Option.of(plan, name="x", rates={"chat": 1000.0})
+    found = cheapest([option], {"chat": 1e5}, site_power_w=plan.site_power_w)
+    assert found.servers == {"x": 166}
+    assert found.usd_per_year == pytest.approx(plan.usd_per_year)
+
+
 @pytest.mark.parametrize(
     ("fields", "message"),
     [

@@ -435,3 +435,21 @@ def test_every_input_of_a_plan_may_be_swept():
             for row in traffic
         ]
         np.testing.assert_allclose(swept, loop, rtol=1e-12, err_msg=name)
+
+
+def test_servers_of_another_power_stand_in_other_racks():
+    # sibling: the plan of a server that has that power; a rack of 40 kW holds 5, 3 and 2 of them.
+    watts = np.array([7000.0, 10_200.0, 20_000.0])
+    facility = tco.Facility(rack_usd=300_000.0)
+    made = tco.plan(tco.Deployment(hs.get_server("dgx-h100"), facility, 1000.0), tco.Traffic(tokens_per_s=5e4))
+    swept = made.evaluate(power_w=watts)
+    for i, watt in enumerate(watts):
+        own = tco.plan(tco.Deployment(hs.get_server("dgx-h100").replace(power_w=watt), facility, 1000.0), made.traffic)
+        assert swept.racks[i] == own.racks
+        assert swept.total_usd[i] == pytest.approx(own.usd_per_year, rel=1e-12)
+    assert swept.racks.tolist() == [10, 17, 25]
+    np.testing.assert_allclose(
+        made.deployment.evaluate(power_w=watts).parts["rack"] * [5, 3, 2], 300_000 * 0.132695, rtol=1e-5
+    )
+    with pytest.raises(ValueError, match="rack_power_kw is below what one server needs"):
+        made.evaluate(power_w=50_000.0)
