@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from functools import wraps
 from types import UnionType
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self, Union, get_args, get_origin
 
@@ -40,6 +41,9 @@ MONEY_FIELDS = frozenset({"price", "price_usd", "prices", "rents"})
 
 PRIVATE_FIELDS = MONEY_FIELDS | {"power_w"}
 """Fields whose values no error message repeats."""
+
+_FEW = 30
+"""Fields that a message lists."""
 
 IDENTITY_FIELDS = frozenset({"key", "name", "vendor", "aliases", "standard", "sources", "notes"})
 """Fields that name a machine and so carry no source."""
@@ -149,6 +153,16 @@ class Spec(BaseModel):
     shorthands: ClassVar[tuple[str, ...]] = ()
     """Names accepted beside the fields, which `_prepare` makes into fields."""
 
+    if not TYPE_CHECKING:  # who checks types shall see the fields
+
+        @wraps(BaseModel.__init__)
+        def __init__(self, *arguments: Any, **fields: Any) -> None:
+            if arguments:
+                names = [*type(self).model_fields, "..."][: len(arguments)]
+                wanted = ", ".join(f"{name}=..." for name in names)
+                raise TypeError(f"{type(self).__name__} takes its fields by name: give {wanted}")
+            super().__init__(**fields)
+
     @model_validator(mode="wrap")
     @classmethod
     def _validate_and_explain(cls, data: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:
@@ -180,9 +194,14 @@ class Spec(BaseModel):
         loc: tuple[str | int, ...] = line["loc"]
         kind, message, value = line["type"], line["msg"], line["input"]
         if kind == "spec":  # already explained by an inner specification
+            short = next((one for one in cls.shorthands if one.startswith(f"{loc[0]}_") and len(loc) == 1), "")
+            if short and message.startswith("should be a valid dictionary"):
+                message = f"is a record with its source: give {short}=... for a number"
             return {"type": problem(message), "loc": loc, "input": None}
         if kind == "extra_forbidden":
-            message = "unknown field" + did_you_mean(str(loc[-1]), (*cls.model_fields, *cls.shorthands))
+            names = (*cls.model_fields, *cls.shorthands)
+            listed = f"; there are {', '.join(names)}" if len(names) <= _FEW else ""
+            message = "unknown field" + (did_you_mean(str(loc[-1]), names) or listed)
         elif kind == "missing":
             message = "is required"
         else:

@@ -57,7 +57,7 @@ class Checked(Protocol[_P, _R]):
 
 
 def given(field: str, value: Any, **limits: Unpack[Limits]) -> Array:
-    """Check a number or an array like :func:`roofline._validation.number`, without showing dollars and powers.
+    """Check a number or an array like :func:`roofline._validation.number`, without showing dollars, powers and rates.
 
     Parameters
     ----------
@@ -181,7 +181,7 @@ def is_more(first: Array, second: Array) -> bool:
 
 
 def _is_private(field: str) -> bool:
-    return bool({"usd", "w", "kw", "kwh"} & set(field.split("_")))
+    return field.endswith("per_s") or bool({"usd", "w", "kw", "kwh"} & set(field.split("_")))
 
 
 def _is_finite(result: Any) -> bool:

@@ -19,6 +19,7 @@ import hardware_specs as hs
 import roofline as rl
 import tco
 from hardware_specs import Accelerator
+from hardware_specs.errors import did_you_mean
 from roofline import LLM, PhaseEstimate
 from tco import cli_recommend, cli_scenario, forecast, report
 
@@ -50,7 +51,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     int
         Exit status: 0, or 2 for bad input, with one message on standard error.
     """
-    options = _parser().parse_args(arguments)
+    parser, commands = _parser()
+    words = sys.argv[1:] if arguments is None else list(arguments)
+    if words and not words[0].startswith("-") and words[0] not in commands:
+        close = did_you_mean(words[0], commands)
+        parser.error(f"there is no command {words[0]!r}{close}; there are {', '.join(commands)}")
+    options = parser.parse_args(words)
     try:
         print(options.run(options))
         sys.stdout.flush()
@@ -77,7 +83,8 @@ def _version() -> str:
         return "(a checkout that is not installed)"
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser() -> tuple[argparse.ArgumentParser, Sequence[str]]:
+    """Return the parser and the names of its commands."""
     parser = argparse.ArgumentParser(
         prog="tco",
         formatter_class=_Help,
@@ -108,7 +115,7 @@ def _parser() -> argparse.ArgumentParser:
         examples="  tco llms\n  tco llms llama-3.1-8b",
         run=_llms,
     )
-    return parser
+    return parser, tuple(commands.choices)
 
 
 # ------------------------------------------------------------------------------------------------------------- compare

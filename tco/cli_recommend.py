@@ -51,6 +51,8 @@ def _run(options: argparse.Namespace) -> str:
     from tco.recommendation.files import study_of, write_page
     from tco.recommendation.page import summary
 
+    if not options.json and Path(options.out).is_file():
+        raise ValueError(f"{options.out} is a file: give a folder, in which the page is written")
     quiet = options.json or not sys.stderr.isatty()
 
     def progress(items: Any) -> Any:

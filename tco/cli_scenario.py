@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import textwrap
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +13,12 @@ from roofline.calibration import Calibration
 from tco.defaults import Assumption
 from tco.planning import Traffic
 from tco.recommendation.calibrations import choose_all
+from tco.recommendation.words import listed
 from tco.scenario import Scenario, json_schema, read_scenario, scenario_template, write_template
 from tco.scenario.parts import Parts, Side, parts_of
 
 _WIDTH = 100
+_LIMITS = {"ttft_s": "first token", "itl_s": "between tokens", "latency_s": "whole request"}
 
 
 def add(commands: Any, help_format: type[argparse.HelpFormatter]) -> None:
@@ -101,7 +103,6 @@ def summary(scenario: Scenario) -> str:
     assumptions = {name: side.plan.assumptions for name, side in sides.items()}
     items = [item for found in assumptions.values() for item in found]
     defaults = {item.name: item for item in items if item.origin == "default" and item.name not in Traffic.model_fields}
-    left_out = dict.fromkeys(term for side in sides.values() for term in side.plan.left_out)
     chosen = choose_all(scenario)
     candidates = (f"{name}: {_candidate(parts, side, chosen.calibrations[name])}" for name, side in sides.items())
     blocks = [
@@ -111,7 +112,7 @@ def summary(scenario: Scenario) -> str:
         _list("Upper bounds, which recommend nothing", [f"throughputs: {chosen.note}"] if chosen.note else []),
         _list("Yours, and private", _private(scenario)),
         _list("Defaults, of public sources", (f"{name}: {item.shown()}" for name, item in defaults.items())),
-        _list("Not in the account, because nothing is said of it", left_out),
+        _list("Not in the account, because nothing is said of it", _left_out(sides)),
         _list("Without effect", _idle(scenario, sides)),
     ]
     return "\n\n".join(filter(None, blocks))
@@ -125,9 +126,8 @@ def _list(title: str, items: Iterable[str]) -> str:
 def _lengths(one: Any) -> str:
     names = {"prompt_tokens": "prompt", "output_tokens": "output", "context_tokens": "context"}
     said = [f"{getattr(one, key):,} {word}" for key, word in names.items() if getattr(one, key) is not None]
-    limits = [key for key in ("ttft_s", "itl_s", "latency_s") if getattr(one, key) is not None]
-    bound = f", limited in {' and '.join(limits)}" if limits else ", without a limit on latency"
-    return f"{' and '.join(said)} tokens{bound}"
+    limits = [f"{word} within {limit:g} s" for key, word in _LIMITS.items() if (limit := getattr(one, key)) is not None]
+    return f"{' and '.join(said)} tokens, {', '.join(limits) or 'without a limit on latency'}"
 
 
 def _candidate(parts: Parts, side: Side, calibration: Calibration | None) -> str:
@@ -169,6 +169,18 @@ def _is_own(server: Any) -> bool:
     import hardware_specs as hs
 
     return server.key not in hs.server_names() or server != hs.get_server(server.key)
+
+
+def _left_out(sides: Mapping[str, Side]) -> list[str]:
+    """Return what is in no account, or not in that of some candidates, who are then named."""
+    whose: dict[str, list[str]] = {}
+    for name, side in sides.items():
+        for term in side.plan.left_out:
+            whose.setdefault(term, []).append(name)
+    terms: dict[str, list[str]] = {}
+    for term, names in whose.items():
+        terms.setdefault("all candidates" if len(names) == len(sides) else listed(names), []).append(term)
+    return [f"of {names}: {', '.join(of_them)}" for names, of_them in terms.items()]
 
 
 def _idle(scenario: Scenario, sides: dict[str, Side]) -> list[str]:

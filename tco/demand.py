@@ -61,7 +61,7 @@ class Service(Own):
     Attributes
     ----------
     headroom : float
-        Capacity beyond the busiest slot, as a share of it.
+        Capacity beyond the busiest slot, as a share of it, 0 to 5.
     failures_per_accelerator_year : float
         Failures of one accelerator that take its server out [1/year].
     repair_days : float
@@ -78,7 +78,7 @@ class Service(Own):
     7.0
     """
 
-    headroom: Annotated[float, Field(ge=0, le=100)] = 0.0
+    headroom: Annotated[float, Field(ge=0, le=5)] = 0.0
     failures_per_accelerator_year: Annotated[float, Field(ge=0, le=1000)] = 0.091
     repair_days: Annotated[float, Field(gt=0, le=1000)] = 7.0
     spares_confidence: Annotated[float, Field(ge=0, lt=1)] | None = 0.99

@@ -12,7 +12,6 @@ import hardware_specs as hs
 from hardware_specs import Accelerator, Server
 from hardware_specs.errors import did_you_mean
 from roofline._arrays import Array
-from roofline._validation import number
 from roofline.spread import Spread
 from tco._checked import POSITIVE, given
 from tco.accounts import INFRASTRUCTURE_PARTS, SERVER_PARTS, Account, account
@@ -119,7 +118,7 @@ class Deployment:
         if is_modelled(self.throughput):
             self._check_estimate(self.throughput)
         else:
-            object.__setattr__(self, "throughput", number("throughput", self.throughput, above=0))
+            object.__setattr__(self, "throughput", given("throughput", self.throughput, above=0, private=True))
         _ = self.breakdown  # an unknown price or a server too big for its rack is refused here, not at first use
 
     def _find_accelerator(self) -> Accelerator | None:

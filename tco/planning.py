@@ -161,7 +161,7 @@ class Plan:
         >>> import hardware_specs as hs, tco
         >>> d = tco.Deployment(hs.get_server("gaudi-2-hls"), tco.Facility(), throughput=10_000.0)
         >>> {part: round(usd) for part, usd in plan(d, tco.Traffic(tokens_per_s=1e5)).capital.items()}
-        {'server': 1066000, 'spares': 106600, 'rack': 17820, 'plant': 1049160}
+        {'server': 1066000, 'spares': 106600, 'rack': 17820, 'plant': 1049143}
         """
         return {part: float(usd) for part, usd in self.capital_of(self.account).items()}
 

@@ -19,6 +19,16 @@ settings.register_profile("searching", deadline=None)
 settings.register_profile("thorough", deadline=None, max_examples=5_000)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "repeatable" if os.environ.get("CI") else "searching"))
 
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """A test that names its own number of examples takes no more of them than the profile does."""
+    for item in items:
+        test = getattr(item, "obj", None)
+        own = getattr(test, "_hypothesis_internal_use_settings", None)  # hypothesis gives it no public name
+        if own is not None and own.max_examples > settings().max_examples:
+            test._hypothesis_internal_use_settings = settings(own, max_examples=settings().max_examples)
+
+
 ROOT = Path(__file__).resolve().parents[1]
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from roofline._arrays import Array, is_traced, namespace
-from tco._checked import given
+from tco._checked import Limits, given
 
 SMALLEST, LARGEST = 1e-100, 1e100
 """Of a rate or a cost: their quotients stay finite."""
@@ -19,9 +19,10 @@ def alike(*arrays: Array) -> tuple[Any, tuple[Array, ...]]:
     return xp, tuple(xp.asarray(array) for array in arrays)
 
 
-def positive(field: str, value: Any, *, private: bool = False) -> Array:
-    """Check numbers above 0; a message does not show private ones."""
-    return given(field, value, private=private, at_least=SMALLEST, at_most=LARGEST)
+def positive(field: str, value: Any, *, private: bool | None = None) -> Array:
+    """Check numbers above 0; a message does not show private ones, which the name tells where `private` does not."""
+    limits: Limits = {"at_least": SMALLEST, "at_most": LARGEST}
+    return given(field, value, **limits if private is None else limits | {"private": private})
 
 
 def per_application(field: str, value: Any, *, axis: int = -1, at_least: float = SMALLEST) -> Array:

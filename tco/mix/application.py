@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import KW_ONLY, dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Unpack
 
 import numpy as np
 
 import roofline as rl
 from roofline._text import span
-from roofline._validation import count, number
+from roofline._validation import count
+from tco._checked import Limits, given
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -115,13 +116,16 @@ class Application:
             if isinstance(value, list):
                 object.__setattr__(self, several, tuple(value))
 
-    def _one_number(self, name: str, *, above: float | None = None, at_least: float | None = None) -> None:
+    def _one_number(self, name: str, **limits: Unpack[Limits]) -> None:
         value = getattr(self, name)
         if value is None:
             return
-        checked = number(f"{self.name}: {name}", value, above=above, at_least=at_least, at_most=1e30)
+        # The user's traffic is not repeated; a limit is.
+        private = name in ("tokens_per_s", "requests_per_s")
+        checked = given(f"{self.name}: {name}", value, **limits | {"at_most": 1e30, "private": private})
         if checked.shape != ():
-            raise ValueError(f"{self.name}: {name} = {value!r} is not accepted: give one number")
+            said = "" if private else f" = {value!r}"
+            raise ValueError(f"{self.name}: {name}{said} is not accepted: give one number")
         object.__setattr__(self, name, float(checked))
 
     def _check_lengths(self) -> None:

@@ -23,30 +23,27 @@ def several_machines(study: Study) -> list[Block]:
         What to write down.
     """
     found, mixed = study.found, study.mixed
-    if len(found.standings) < 2:
+    if len(found.planned) < 2:
         return []
     heading = Heading("A fleet of several machines")
+    first = " in the first year" if found.grows else ""
     if mixed.fleet is None:
-        return [heading, Paragraph(f"No fleet of these candidates keeps within the limits of [fleet]: {mixed.reason}")]
+        return [
+            heading,
+            Paragraph(f"No fleet of these candidates keeps within the limits{first}: {mixed.reason}"),
+        ]
     fleet, machines = mixed.fleet, mixed.machines
-    if mixed.over_best is None:
-        against = f"{found.best} alone would break the limits of [fleet]."
-    elif len(machines) == 1:
-        against = "No mixture is cheaper."
-    elif mixed.over_best > WORTHWHILE:
-        against = (
-            f"It costs {less(mixed.over_best)} {found.best} alone: too little for running {len(machines)} platforms."
-        )
-    else:
-        against = f"It costs {less(mixed.over_best)} {found.best} alone, and means running {len(machines)} platforms."
-    binding = [_LIMITS.get(name, name) for name in fleet.binding]
-    bound = f" {listed(binding).capitalize()} leave no room for more." if binding else ""
-    opening = (
-        f"The cheapest fleet of whole servers that serves every hour of the day is of {machines[0]} alone."
-        if len(machines) == 1
-        else f"The cheapest fleet of whole servers that serves every hour of the day has {listed(machines)}."
-    )
-    blocks: list[Block] = [heading, Paragraph(f"{opening} {against}{bound}")]
+    binding = [_LIMITS.get(name, f"the {name}".replace("'", "")) for name in fleet.binding]
+    bound = f" It is bound by {listed(binding)}." if binding else ""
+    has = f"is of {machines[0]} alone" if len(machines) == 1 else f"has {listed(machines)}"
+    hourly = f" ({listed(mixed.hourly)} by the hour, if it can be had then)" if mixed.hourly else ""
+    blocks: list[Block] = [
+        heading,
+        Paragraph(
+            f"The cheapest fleet of whole servers that serves every hour of the day{first} {has}{hourly}. "
+            f"{_against(study)}{bound}"
+        ),
+    ]
     if len(machines) == 1:
         return blocks
     workloads = tuple(fleet.shares)
@@ -54,26 +51,62 @@ def several_machines(study: Study) -> list[Block]:
         (
             name,
             *(_rounded(fleet.shares[one].get(name, 0.0)) for one in workloads),
-            f"{fleet.servers[name]:,}",
+            f"up to {count:,}, by the hour" if name in mixed.hourly else f"{count:,}",
             _rounded(fleet.breakdown.get(name, 0.0) / fleet.usd_per_year),
         )
-        for name in machines
+        for name, count in mixed.counts.items()
     )
     return [
         *blocks,
         Table(
             ("kind", *(f"share of {one}" for one in workloads), "servers", "share of the cost"),
             rows,
-            caption="Which kind serves which application, of its traffic over the day; of the cost of this fleet, "
-            "spare servers and porting aside.",
+            caption="Which kind serves which application, of its traffic over the day; servers without their spares; "
+            "of the cost of this fleet, spares included and porting aside.",
         ),
         Figure(
             "fleet",
-            f"Servers of the cheapest mix beside fleets of one kind: "
-            f"{listed([f'{fleet.servers[name]:,} of {name}' for name in machines])}.",
-            "The cheapest mix beside the fleets of one kind.",
+            f"Servers of the cheapest mix beside fleets of one kind: {mixed.said}.",
+            "The cheapest mix beside the fleets of one kind"
+            f"{'; what is rented by the hour when it is most' if mixed.hourly else ''}.",
         ),
     ]
+
+
+def _against(study: Study) -> str:
+    """Set the cheapest fleet of several machines against the best of one."""
+    found, mixed = study.found, study.mixed
+    over = mixed.over_best
+    if over is None:
+        return f"{found.best} alone would not keep within the limits."
+    if mixed.machines == (found.best,):
+        searched = any(one.by_the_hour for one in found.planned.values())
+        return f"No mixture is cheaper{f' by more than 1{SPACE}%' if searched else ''}."
+    costs = f"It costs {less(over)} {found.best} alone{over_years(study)}"
+    if mixed.platforms == 1:
+        return f"{costs}."
+    if over > WORTHWHILE:
+        return f"{costs}: too little for running {mixed.platforms} platforms."
+    return f"{costs}, and means running {mixed.platforms} platforms."
+
+
+def over_years(study: Study) -> str:
+    """Say of which year the saving of a mixed fleet is, and what it is in the last: a clause, empty without growth.
+
+    Parameters
+    ----------
+    study : Study
+        What to write down.
+    """
+    if not study.found.grows:
+        return ""
+    last = study.mixed.over_best_last
+    if last is None:
+        return " in the first year"
+    end = f"year {study.found.scenario.decision.years}"
+    if study.mixed.over_best is not None and less(study.mixed.over_best) == less(last):
+        return f" in the first year as in {end}"
+    return f" in the first year, and {less(last)} it in {end}"
 
 
 def _rounded(share: float) -> str:
@@ -90,18 +123,25 @@ def own_and_rent(study: Study) -> list[Block]:
     """
     pairs = study.own_or_rent
     if not pairs:
-        if len(study.found.standings) < 2:
+        held: dict[bool, set[str]] = {True: set(), False: set()}
+        for one in study.found.planned.values():
+            held[one.plan.deployment.rented].add(one.plan.deployment.server.accelerator)
+        if len(study.found.planned) < 2:
             return []
-        return [
-            Heading("Own or rent"),
-            Paragraph("No accelerator is among the candidates both owned and rented, so there is nothing to weigh."),
-        ]
+        said = (
+            "Not every candidate can serve everything alone: the fleet of several machines weighs what is owned "
+            "against what is rented."
+            if held[True] & held[False]
+            else "No accelerator is among the candidates both owned and rented, so there is nothing to weigh."
+        )
+        return [Heading("Own or rent"), Paragraph(said)]
     return [Heading("Own or rent"), *(Paragraph(_terms(study, pair)) for pair in pairs)]
 
 
 def _terms(study: Study, pair: OwnOrRent) -> str:
     a, b = pair.owned, pair.rented
-    said = f"To own all servers ({a}) costs {less(pair.ratio)} to rent them all year ({b})."
+    paid = "when they are needed" if study.found.scenario.service.released and pair.on_demand else "all year"
+    said = f"To own all servers ({a}) costs {less(pair.ratio)} to rent them {paid} ({b})."
     if not pair.on_demand:
         return f"{said} The rent is paid for the whole commitment, whether servers are busy or not."
     if pair.threshold is None:
@@ -144,9 +184,9 @@ def capped_power(study: Study) -> list[Block]:
     if rows:
         blocks += [
             Paragraph(
-                "A lower cap on its devices makes a server cheaper to feed and lets more of them share a rack; it pays "
-                "where the throughput that it costs is less than that (Kim et al., VI-D). By the model, at the same "
-                "batches and within the limits on latency:"
+                f"A lower cap on its devices makes a server cheaper to feed{_closer(caps)}; it pays where the "
+                "throughput that it costs is less than that (Kim et al., VI-D). By the model, at the same batches and "
+                "within the limits on latency:"
             ),
             Table(
                 (
@@ -180,7 +220,15 @@ def capped_power(study: Study) -> list[Block]:
 def _best_cap(study: Study, cap: Cap) -> str:
     assert cap.choice is not None  # noqa: S101 - asked before
     share = percent(cap.choice.cap_w / float(cap.choice.uncapped.cap_w), 3)
-    return f"{share} ({rough(cap.choice.cap_w)} W)" if study.what.reveal else share
+    shown = f"{share} ({rough(cap.choice.cap_w)} W)" if study.what.reveal else share
+    return f"{shown}\nthe lowest that its limits on latency allow" if cap.held_by_latency else shown
+
+
+def _closer(caps: tuple[Cap, ...]) -> str:
+    """Whether a best cap lets more servers into a rack."""
+    chosen = [cap.choice for cap in caps if cap.choice is not None and cap.pays]
+    closer = any(choice.servers_per_rack > choice.uncapped.servers_per_rack for choice in chosen)
+    return " and lets more of them share a rack" if closer else ""
 
 
 def _together(study: Study) -> str:

@@ -5,10 +5,13 @@ from __future__ import annotations
 from tco.defaults import Assumption
 from tco.recommendation.document import Block, Bullets, Heading, Paragraph, Table
 from tco.recommendation.study import Study
-from tco.recommendation.words import INPUTS, bare, keyed, listed, percent, plain, value
+from tco.recommendation.words import INPUTS, bare, keyed, listed, named, percent, plain, split, value
 
 _OWN = ("tokens_per_s", "growth_per_year", "profile")
 """Of traffic: said by application."""
+
+_IN_ACCOUNT = {"wue_l_per_kwh": "litres_per_kwh"}
+"""What an account calls otherwise."""
 
 _KINDS = {
     "server price": "price_usd",
@@ -28,13 +31,15 @@ def throughputs(study: Study) -> list[Block]:
     """
     items: list[str] = []
     minds: dict[str, list[str]] = {}
-    for name, one in study.found.standings.items():
+    for name, one in study.found.planned.items():
         throughput = one.plan.deployment.throughput
         kinds = list(dict.fromkeys(throughput.kinds.values()))
         said = f"{name}: {listed(kinds)}"
         if one.calibration is not None and one.served:
-            error = one.calibration.losses_on(next(iter(one.served.values())).devices).error.leave_one_model_out
-            off = f"; off by {percent(error)} on models that were held out" if error is not None else ""
+            # An application on copies of one device has other errors than one that several devices share.
+            errors = [served.estimate.losses.error.leave_one_model_out for served in one.served.values()]
+            known = [percent(error) for error in dict.fromkeys(errors) if error is not None]
+            off = f"; off by {listed(known)} on models that were held out" if known else ""
             said += f", {one.calibration.provenance}{off}"
         elif "ideal roofline" in kinds:
             said += ", an upper bound that no software reaches"
@@ -65,7 +70,7 @@ def inputs(study: Study) -> list[Block]:
         What to write down.
     """
     found = study.found
-    seen: dict[tuple[str, str, str], tuple[str, ...]] = {}
+    seen: dict[tuple[str, ...], list[str]] = {}
     groups: dict[str, list[tuple[str, ...]]] = {"Traffic": [], "Servers": [], "Service and site": [], "Ranges": []}
     for entry in found.scenario.applications:
         shown = f"{plain(entry.tokens_per_s)} tokens/s" if study.what.reveal else "(private)"
@@ -77,14 +82,16 @@ def inputs(study: Study) -> list[Block]:
         if entry.growth_per_year:
             shown = value("growth_per_year", entry.growth_per_year) if study.what.reveal else "(private)"
             groups["Traffic"].append((f"growth of {entry.name}", shown, "yours", "given"))
-    for name, one in found.standings.items():
+    for name, one in found.planned.items():
         for item in one.plan.assumptions:
             if item.name in _OWN:
                 continue
             group = "Servers" if " of " in item.name else "Service and site"
-            row = (_input(item), _value(study, name, item), item.origin, item.source)
-            if seen.setdefault((group, item.name, item.source), row) is row:
-                groups[group].append(row)
+            row = (group, _input(item), _value(study, name, item), _origin(study, name, item), item.source)
+            seen.setdefault(row, []).append(name)
+    for (group, words, *cells), names in seen.items():
+        whose = f" ({listed(names)})" if words.startswith(("throughput of", "rent of")) else ""
+        groups[group].append((words + whose, *cells))
     for name, given in found.scenario.ranges.items():
         groups["Ranges"].append((keyed(name), _range(study, name), "yours", f"given, {given.kind}"))
     rows, starts = _flattened(groups)
@@ -92,7 +99,7 @@ def inputs(study: Study) -> list[Block]:
         Heading("Inputs and sources", 3),
         Paragraph(
             "Published by who is named, derived by a rule, a dated default, modelled, measured, or yours. Where a "
-            "range stands beside a default, that is how far it was taken to be off."
+            f"range stands beside a default, that is how far it was taken to be off{_held(study)}."
         ),
         Table(
             ("input", "value", "origin", "source"),
@@ -102,6 +109,27 @@ def inputs(study: Study) -> list[Block]:
             small=True,
         ),
     ]
+
+
+def _held(study: Study) -> str:
+    """Name the defaults whose ranges were not drawn: nothing in the account follows from them, or in steps."""
+    found = study.found
+    ranged = {
+        item.name: named(item.name)
+        for one in found.planned.values()
+        for item in one.plan.assumptions
+        if item.origin == "default" and item.low is not None and item.high is not None
+    }
+    drawn = {split(name)[1] for name in found.inputs}
+    held = [words for name, words in ranged.items() if not {name, _IN_ACCOUNT.get(name, name)} & drawn]
+    return f"; {listed(held)} {'was' if len(held) == 1 else 'were'} held as planned" if held else ""
+
+
+def _origin(study: Study, name: str, item: Assumption) -> str:
+    error = study.found.scenario.candidates[name].tokens_per_s_error
+    if item.origin == "measured" and error is not None and item.name.startswith("throughput of "):
+        return f"measured, give or take {percent(error)}"
+    return item.origin
 
 
 def _flattened(groups: dict[str, list[tuple[str, ...]]]) -> tuple[tuple[tuple[str, ...], ...], dict[int, str]]:
@@ -169,6 +197,8 @@ def left_out(study: Study) -> list[Block]:
             "A throughput is that of one server at the largest batch within the limits: queues, failures of whole "
             "sites and software that changes are not modelled. A spare server is bought, and that is all: no network, "
             "storage, installation, licences or support come with it. Costs are yearly payments at one cost of "
-            "capital, before tax. The errors of one machine's applications are taken to go together."
+            "capital, before tax. The errors of one machine's applications are taken to go together. "
+            "Defaults and published prices are in dollars of their sources' years, not converted to those of "
+            f"{found.scenario.price_year}."
         ),
     ]

@@ -30,11 +30,19 @@ class Cap:
         The cheapest cap; ``None`` where there is no answer.
     why : str
         Why there is none, or what its answer rests on.
+    latency_w : float or None
+        Lowest cap that keeps its limits on latency, where that is above the lowest that the model knows [W].
     """
 
     name: str
     choice: CapChoice | None
     why: str = ""
+    latency_w: float | None = None
+
+    @property
+    def held_by_latency(self) -> bool:
+        """Whether the best is the lowest that the limits on latency allow."""
+        return self.choice is not None and self.latency_w is not None and self.choice.cap_w <= self.latency_w * _LEVEL
 
     @property
     def pays(self) -> bool:
@@ -92,7 +100,9 @@ def _cap(name: str, standing: Standing, found: Recommendation) -> Cap:
     except (UnknownValueError, ValueError) as reason:
         return Cap(name, None, str(reason))
     assumed = any("assumption" in text for part in curve.parts for text in part.curve.model.sources.values())
-    return Cap(name, choice, "constants of power assumed from its TDP" if assumed else "constants of power measured")
+    why = "constants of power assumed from its TDP" if assumed else "constants of power measured"
+    known = max(part.curve.low_w for part in curve.parts)
+    return Cap(name, choice, why, lowest if lowest > known * _LEVEL else None)
 
 
 @dataclass(frozen=True)

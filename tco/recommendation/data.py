@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tco.recommendation.study import Study
+from tco.recommendation.tables import why_out
 
 
 def as_data(study: Study) -> dict[str, object]:
@@ -34,6 +35,7 @@ def as_data(study: Study) -> dict[str, object]:
             "usd_per_year": {**plan.breakdown, "total": plan.usd_per_year},
             "usd_per_million_tokens": _rounded(plan.usd_per_million_tokens, what.reveal, 2),
             "usd_per_accelerator_hour": plan.usd_per_accelerator_hour,
+            "capital_usd": plan.capital,
         }
         candidates[name] = {
             "server": plan.deployment.server.key,
@@ -67,8 +69,9 @@ def as_data(study: Study) -> dict[str, object]:
         if found.upper_bounds
         else {name: _rounded(worth, exact) for name, worth in study.worth.items()},
         "candidates": candidates,
-        "unable": dict(found.unable),
-        "mixed_fleet": None if mixed.fleet is None else {name: mixed.fleet.servers[name] for name in mixed.machines},
+        "unable": {name: why_out(study, name) for name in found.unable},
+        "mixed_fleet": None if mixed.fleet is None else mixed.counts,
+        "mixed_by_the_hour": list(mixed.hourly),
         "mixed_over_best": None if mixed.over_best is None else _rounded(mixed.over_best, exact),
         "left_out": list(dict.fromkeys(words for one in found.standings.values() for words in one.plan.left_out)),
         "version": what.version,

@@ -22,7 +22,7 @@ from tco import finance, risk, uncertainty
 from tco.accounts import Account
 from tco.deployment import Deployment
 from tco.mix import Application, CannotServeError, MixTable, Served, serve
-from tco.planning import Plan, PlanComparison, Traffic, plan
+from tco.planning import Plan, PlanComparison, Traffic
 from tco.risk import Distribution
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ _SLOTS = 1440
 """Slots to which profiles of unlike lengths are brought at most: minutes of a day."""
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Mixture:
     """Throughput of a server that serves several applications in the proportions of their traffic.
 
@@ -59,6 +59,9 @@ class Mixture:
     demands: Mapping[str, float]
     kinds: Mapping[str, str]
     spread: Spread | None
+
+    def __repr__(self) -> str:
+        return f"Mixture({self.workload}, {self.kind})"
 
     @property
     def tokens_per_s(self) -> float:
@@ -110,6 +113,31 @@ class Standing:
         throughput: Mixture = self.plan.deployment.throughput
         return throughput.rates
 
+    @property
+    def kinds(self) -> Mapping[str, str]:
+        """What each of those is: ``measured``, ``calibrated roofline``, ``ideal roofline``."""
+        throughput: Mixture = self.plan.deployment.throughput
+        return throughput.kinds
+
+    @property
+    def by_the_hour(self) -> bool:
+        """Whether it is rented without a commitment: paid while it is needed."""
+        return self.plan.deployment.rented and self.plan.inputs["commitment_years"] is None
+
+    def by_year(self, scenario: Scenario) -> Account:
+        """Account of each year of the decision, each application growing at its own rate.
+
+        Parameters
+        ----------
+        scenario : Scenario
+            With the applications.
+        """
+        at = np.arange(scenario.decision.years)[:, None]
+        demands = np.array([app.tokens_per_s * (1 + app.growth_per_year) ** at for app in scenario.applications])
+        rates = np.array([self.rates[app.name] for app in scenario.applications])[:, None, None]
+        tokens, servers = demands.sum(axis=0)[:, 0], (demands / rates).sum(axis=0)[:, 0]
+        return self.plan.evaluate(traffic_per_s=tokens, tokens_per_s=tokens / servers)
+
 
 @dataclass(frozen=True, eq=False)
 class Recommendation:
@@ -128,6 +156,9 @@ class Recommendation:
     twins : dict of str to str
         Candidates whose throughput rests on the same calibration or measurement as that of one before: both are off
         alike, so that the errors of a machine do not speak against renting it instead.
+    beside : dict of str to Standing
+        Of those that are unable: the ones that serve everything well, but of which not enough can be had, fed or housed
+        for all of it. Planned without those limits; a fleet of several machines may have some.
     """
 
     scenario: Scenario
@@ -135,6 +166,7 @@ class Recommendation:
     unable: Mapping[str, str]
     inputs: Mapping[str, Distribution] = field(repr=False)
     twins: Mapping[str, str] = field(default_factory=dict)
+    beside: Mapping[str, Standing] = field(default_factory=dict)
 
     # ----------------------------------------------------------------------------------------------------- as planned
 
@@ -142,6 +174,16 @@ class Recommendation:
     def order(self) -> tuple[str, ...]:
         """Candidates from the cheapest to the dearest, as planned."""
         return tuple(sorted(self.standings, key=lambda name: self.standings[name].plan.usd_per_year))
+
+    @property
+    def planned(self) -> dict[str, Standing]:
+        """All that have a plan: in order of cost, then those beside."""
+        return {name: self.standings[name] for name in self.order} | dict(self.beside)
+
+    @property
+    def grows(self) -> bool:
+        """Whether any traffic does, within the years of the decision."""
+        return _grows(self.scenario)
 
     @property
     def best(self) -> str:
@@ -198,12 +240,7 @@ class Recommendation:
         name : str
             Of the candidate.
         """
-        at = np.arange(self.scenario.decision.years)[:, None]
-        one = self.standings[name]
-        demands = np.array([app.tokens_per_s * (1 + app.growth_per_year) ** at for app in self.scenario.applications])
-        rates = np.array([one.rates[app.name] for app in self.scenario.applications])[:, None, None]
-        tokens, servers = demands.sum(axis=0)[:, 0], (demands / rates).sum(axis=0)[:, 0]
-        return one.plan.evaluate(traffic_per_s=tokens, tokens_per_s=tokens / servers)
+        return self.standings[name].by_year(self.scenario)
 
     def levelised_usd_per_million_tokens(self, name: str) -> float:
         """Cost of a million tokens over the years of the decision, both discounted [USD per 10⁶ tokens].
@@ -270,9 +307,14 @@ class Recommendation:
         }
 
     @cached_property
+    def cost_table(self) -> Array:
+        """Those costs by candidate and draw [USD/year]."""
+        return np.array([np.broadcast_to(usd, self._size) for usd in self.costs.values()])
+
+    @cached_property
     def probabilities(self) -> dict[str, float]:
         """Probability that each candidate is the cheapest."""
-        table = np.array([np.broadcast_to(usd, self._size) for usd in self.costs.values()])
+        table = self.cost_table
         first = table == table.min(axis=0)
         shares = (first / first.sum(axis=0)).mean(axis=1)
         return dict(zip(self.costs, map(float, shares), strict=True))
@@ -309,7 +351,7 @@ class Recommendation:
 
         The best on average against the mean of the best in each draw: what a benchmark campaign may cost at most.
         """
-        table = np.array([np.broadcast_to(usd, self._size) for usd in self.costs.values()])
+        table = self.cost_table
         now = table.mean(axis=1).min()
         return float((now - table.min(axis=0).mean()) / now)
 
@@ -398,23 +440,30 @@ def decide(
         )
     losses = dict(calibrations or {})
     standings: dict[str, Standing] = {}
+    beside: dict[str, Standing] = {}
     unable: dict[str, str] = {}
     known: dict[Any, Served] = {}  # candidates of one machine, bought and rented, are served alike
     names: Iterable[str] = scenario.candidates
     for name in names if progress is None else progress(names):
         try:
-            standings[name] = _stand(scenario, name, losses.get(name), known)
+            standing = _stand(scenario, name, losses.get(name), known)
         except CannotServeError as reason:
             unable[name] = str(reason)
+            continue
+        beyond = _beyond(scenario, name, standing)
+        if beyond:
+            unable[name], beside[name] = beyond, standing
+        else:
+            standings[name] = standing
     if not standings:
         reasons = "\n".join(f"  {name}: {reason}" for name, reason in unable.items())
-        raise ValueError(f"no candidate can serve every application:\n{reasons}")
+        raise ValueError(f"no candidate can serve every application:\n{reasons}{_together(scenario, unable, beside)}")
     inputs, twins = _inputs(scenario, standings)
     for pair in scenario.correlations:
         for one in pair.between:
-            if one not in inputs and one.rpartition(".")[0] not in unable:
+            if one not in inputs and not unable:
                 raise ValueError(f"correlations: nothing says how far {one!r} may be off{did_you_mean(one, inputs)}")
-    return Recommendation(scenario, standings, unable, inputs, twins)
+    return Recommendation(scenario, standings, unable, inputs, twins, beside)
 
 
 def server_of(scenario: Scenario, name: str) -> Server:
@@ -466,16 +515,93 @@ def _stand(scenario: Scenario, name: str, calibration: Calibration | None, known
     accelerator = hs.get(server.accelerator)
     mixture, served = _throughput(scenario, candidate, server, accelerator, calibration, known)
     deployment = Deployment(server, scenario.facility, mixture, accelerator, candidate.terms)
-    traffic = _traffic(scenario, mixture)
-    try:
-        made = plan(deployment, traffic, scenario.service)
-    except ValueError as reason:  # all is checked before, but whether the site feeds the fleet
-        raise CannotServeError(str(reason), {}) from None
-    if candidate.supply is not None and made.servers + made.spares > candidate.supply:
-        raise CannotServeError(
-            f"the fleet needs {made.servers + made.spares:,.0f} servers, and candidates.{name}.supply is fewer", {}
-        )
-    return Standing(name, made, served, calibration)
+    # Whether the site feeds the fleet is asked of all years together, and so not of plan() here.
+    return Standing(name, Plan(deployment, _traffic(scenario, mixture), scenario.service), served, calibration)
+
+
+def limits_of(scenario: Scenario) -> dict[str, tuple[str, float]]:
+    """Limits of any fleet, by the names of :func:`tco.fleet.cheapest`: who says so, and how much it is.
+
+    Parameters
+    ----------
+    scenario : Scenario
+        Of which the site and the fleet may have limits; of both powers the smaller counts.
+    """
+    given = scenario.fleet
+    powers = [
+        (f"{table}.site_power_kw", float(one.site_power_kw) * 1e3)
+        for table, one in (("facility", scenario.facility), ("fleet", given))
+        if one is not None and one.site_power_kw is not None
+    ]
+    found = {"site_power_w": min(powers, key=lambda one: one[1])} if powers else {}
+    if given is not None and given.racks is not None:
+        found["racks"] = ("fleet.racks", float(given.racks))
+    if given is not None and given.tonnes_co2_per_year is not None:
+        found["gco2_per_year"] = ("fleet.tonnes_co2_per_year", given.tonnes_co2_per_year * 1e6)
+    return found
+
+
+def _beyond(scenario: Scenario, name: str, one: Standing) -> str:
+    """Say which limit a candidate's fleet exceeds, and when; empty where it keeps within all of them, in every year."""
+    account, deployment = one.by_year(scenario), one.plan.deployment
+    needed = {"gco2_per_year": _gco2_per_year(one, account)}
+    if not deployment.rented:
+        needed |= {"site_power_w": account.site_power_w, "racks": account.racks}
+    tests = [(given, needed[key], most) for key, (given, most) in limits_of(scenario).items() if key in needed]
+    supply = scenario.candidates[name].supply
+    if supply is not None:
+        tests.append((f"candidates.{name}.supply", account.servers + account.spares, float(supply)))
+    grows, years = _grows(scenario), scenario.decision.years
+    for given, takes, most in tests:
+        each = np.broadcast_to(np.asarray(takes, dtype=float), (years,))
+        over = np.flatnonzero(each > most * (1 + 1e-12))
+        if over.size:
+            year = int(over[0])
+            fleet = f"the fleet of year {year + 1}" if grows else "the fleet"
+            says = _SAYS[given.rpartition(".")[2]].format(given=given, fleet=fleet)
+            count = float(np.broadcast_to(account.servers + account.spares, (years,))[year])
+            return f"{says}: {count:,.0f} servers"
+    return ""
+
+
+def _grows(scenario: Scenario) -> bool:
+    return scenario.decision.years > 1 and any(entry.growth_per_year for entry in scenario.applications)
+
+
+def _gco2_per_year(one: Standing, account: Account) -> Array:
+    """Greenhouse gases of each year's fleet [gCO2e/year]."""
+    each = np.broadcast_arrays(account.energy_kwh, account.servers, account.spares)
+    return np.array(
+        [
+            1e3
+            * one.plan.deployment.carbon_of(
+                replace(account, energy_kwh=kwh, servers=servers, spares=spares)
+            ).kg_per_year
+            for kwh, servers, spares in zip(*map(np.atleast_1d, each), strict=True)
+        ],
+        dtype=float,
+    )
+
+
+_SAYS = {
+    "site_power_kw": "{given} does not feed {fleet}",
+    "racks": "{given} has no room for {fleet}",
+    "tonnes_co2_per_year": "{given} is less than {fleet} emits",
+    "supply": "{given} is fewer than {fleet} needs",
+}
+"""Reasons for which a candidate alone is out."""
+
+
+def _together(scenario: Scenario, unable: Mapping[str, str], beside: Mapping[str, Standing]) -> str:
+    """Say whether several machines do together what none does alone."""
+    from tco.recommendation.mixed import mixed_fleet  # which rests on this module
+
+    found = Recommendation(scenario, {}, unable, {}, {}, beside)
+    mixed = mixed_fleet(found) if len(beside) > 1 else None
+    if mixed is None or mixed.fleet is None:
+        return ""
+    when = " in the first year" if found.grows else ""
+    return f"\nwhat none does alone, several do together{when}: {mixed.said}"
 
 
 def _throughput(
@@ -562,6 +688,9 @@ def _inputs(scenario: Scenario, standings: Mapping[str, Standing]) -> tuple[dict
     found: dict[str, Distribution] = {}
     for name, standing in standings.items():
         found |= uncertainty.of_side(name, standing.plan.deployment, standing.plan.inputs)
+        rate = f"{name}.tokens_per_s"
+        if rate in found and "measured" in standing.kinds.values():
+            found[rate] = replace(found[rate], private=True)  # the user's own
     twins = _twins(scenario, standings, found)
     found = {name: one for name, one in found.items() if name.removesuffix(".tokens_per_s") not in twins}
     for name, given in scenario.ranges.items():
@@ -571,7 +700,7 @@ def _inputs(scenario: Scenario, standings: Mapping[str, Standing]) -> tuple[dict
             if _of(key, {name: 1.0}, standing.plan, scenario.ranges)
         ]
         if not held:
-            if name.rpartition(".")[0] in scenario.candidates:
+            if len(standings) < len(scenario.candidates):
                 continue  # of a candidate that cannot serve, and so of no account
             raise ValueError(f"ranges.{name} names no input of any candidate's account")
         if np.shape(held[0]) != () or len({*map(float, held)}) > 1:

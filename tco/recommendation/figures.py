@@ -185,7 +185,7 @@ def _fleet(study: Study) -> Any:
     found, mixed = study.found, study.mixed
     if mixed.fleet is None:
         return None
-    fleets = {"cheapest mix": {name: float(mixed.fleet.servers[name]) for name in mixed.machines}}
+    fleets = {"cheapest mix": {name: float(count) for name, count in mixed.counts.items()}}
     fleets |= {name: {name: found.standings[name].plan.servers} for name in found.order}
     return plot.fleet(fleets)
 
@@ -208,7 +208,13 @@ def _cap(study: Study) -> Any:
     )
     if not study.what.reveal:
         ax.set_xlabel("power cap [% of full power]")
-        for text in ax.texts:
-            if text.get_gid() == "optimum label":
-                text.set_text(re.sub(r"(best cap \S+) W", r"\1 %", text.get_text()))
+    lost = choice.throughput_loss
+    digits = 3 if choice.gain >= 0.01 else 4  # so that it says no more and no less than the table
+    kept = "no throughput lost" if lost < 5e-5 else f"throughput {1 - lost:.{digits}f}×"
+    for text in ax.texts:
+        if text.get_gid() == "optimum label":
+            said = re.sub(
+                r"cost \S+×, throughput \S+×", f"cost {choice.cost_ratio:.{digits}f}×, {kept}", text.get_text()
+            )
+            text.set_text(said if study.what.reveal else re.sub(r"(best cap \S+) W", r"\1 %", said))
     return ax

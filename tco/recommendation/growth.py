@@ -22,7 +22,7 @@ def fleet_by_year(study: Study) -> list[Block]:
         What to write down.
     """
     found = study.found
-    if not any(entry.growth_per_year for entry in found.scenario.applications):
+    if not found.grows:
         return []
     years = found.scenario.decision.years
     rows: list[tuple[str, ...]] = []
@@ -31,8 +31,8 @@ def fleet_by_year(study: Study) -> list[Block]:
         groups[len(rows)] = name
         rows += _rows(study, name, years)
     bought = (
-        " New servers are those of that year beyond all before, spares included, at their price; replacing those past "
-        "their life is not counted."
+        " Capital is what that year buys beyond all before, at the prices of today: servers and spares with what comes "
+        "with them, racks and plant, and porting in the first year. Replacing what is past its life is not counted."
         if any(row[0].startswith("capital") for row in rows)
         else ""
     )
@@ -65,9 +65,8 @@ def _rows(study: Study, name: str, years: int) -> list[tuple[str, ...]]:
     rows.append(("racks", *(f"{racks:,.0f}" for racks in each(account.racks))))
     if study.shows_watts:
         rows.append(("power to provision, MW", *(plain(power / 1e6, 3) for power in each(account.site_power_w))))
-    price = plan.inputs["price_usd"]
-    if study.shows_dollars and price is not None:
-        most = np.maximum.accumulate(servers + spares)  # what is bought stays
-        new = np.diff(most, prepend=0.0)
-        rows.append(("capital for new servers, USD", *(rough(float(usd), 4) for usd in new * float(price))))
+    if study.shows_dollars:
+        held = sum((each(np.asarray(usd, dtype=float)) for usd in plan.capital_of(account).values()), np.zeros(years))
+        new = np.diff(np.maximum.accumulate(held), prepend=0.0)  # what is bought stays
+        rows.append(("capital, USD", *(rough(float(usd), 4) for usd in new)))
     return rows

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -40,8 +40,8 @@ class Level:
     """
 
     name: str
-    now: float
-    at: float | None
+    now: float = field(repr=False)
+    at: float | None = field(repr=False)
 
     @property
     def factor(self) -> float | None:

@@ -18,7 +18,7 @@ from tco.recommendation.document import (
     SignOff,
 )
 from tco.recommendation.study import Study
-from tco.recommendation.words import SPACE, between, chance, less, listed, named, percent, plain, rough, times
+from tco.recommendation.words import SPACE, between, chance, counted, less, listed, named, percent, plain, rough, times
 
 
 def compose(study: Study) -> Document:
@@ -85,14 +85,16 @@ def _decision(study: Study) -> list[Block]:
     found = study.found
     best, plan = found.best, found.standings[found.best].plan
     if found.runner_up is None:
-        out = f" {tables.unable(found)}" if found.unable else ""
+        out = f" {tables.unable(study)}" if found.unable else ""
         return [
             Callout(
-                f"Only {best} can serve everything",
+                f"Only {best} can serve everything{' within the limits' if found.beside else ''}",
                 f"There is nothing to compare it with. It would take {_fleet(plan)}.{out}",
                 "open",
             ),
+            *_mind(study),
             _facts(study),
+            *_mixture(study),
         ]
     beside = _beside(found)
     if found.decided:
@@ -113,17 +115,45 @@ def _decision(study: Study) -> list[Block]:
             f"It would take {_fleet(plan)}.",
             "open",
         )
-    blocks: list[Block] = [callout, _facts(study)]
+    return [callout, *_mind(study), _facts(study), *_mixture(study)]
+
+
+def _mixture(study: Study) -> list[Block]:
+    """The cheapest fleet of several machines, where it is worth having."""
     mixed = study.mixed
-    if mixed.fleet is not None and len(mixed.machines) > 1 and (mixed.over_best or 1.0) < alternatives.WORTHWHILE:
-        kinds = listed([f"{mixed.fleet.servers[name]:,} of {name}" for name in mixed.machines])
-        blocks.append(
-            Callout(
-                "A mixed fleet would cost less still",
-                f"{kinds} together cost {less(mixed.over_best or 1.0)} {best} alone, counted in the same way.",
-            )
+    if mixed.fleet is None or mixed.over_best is None or mixed.over_best >= alternatives.WORTHWHILE:
+        return []
+    if mixed.machines == (study.found.best,):
+        return []
+    later = ", if they can be had then" if mixed.hourly else ""
+    several = " and running several platforms are" if mixed.platforms > 1 else " is"
+    return [
+        Callout(
+            "A mixed fleet would cost less still" if len(mixed.machines) > 1 else "Another fleet would cost less still",
+            f"{mixed.said}{later}: {less(mixed.over_best)} {study.found.best} alone{alternatives.over_years(study)}, "
+            f"counted in the same way; porting{several} not in it.",
         )
-    return blocks
+    ]
+
+
+def _mind(study: Study) -> list[Block]:
+    """Say where throughputs of unlike kinds are set beside each other."""
+    found = study.found
+    kinds = {name: set(one.kinds.values()) for name, one in found.planned.items()}
+    mixed = [name for name, one in kinds.items() if "measured" in one and len(one) > 1]
+    measured = [name for name, one in kinds.items() if one == {"measured"}]
+    modelled = [name for name, one in kinds.items() if "measured" not in one]
+    if mixed:
+        said = f"the throughput of {listed(mixed)} is measured for some applications and modelled for others"
+    elif measured and modelled:
+        verb = "is" if len(measured) == 1 else "are"
+        said = (
+            f"{listed(measured)} {verb} measured, and {listed(modelled)} modelled: what a model leaves out, a "
+            "measurement has in it"
+        )
+    else:
+        return []
+    return [Paragraph(f"Mind: {said}.")]
 
 
 def _down_to(study: Study) -> str:
@@ -165,9 +195,8 @@ def _next(study: Study) -> str:
 
 
 def _fleet(plan: Plan) -> str:
-    spares = f" and {plan.spares:,.0f} spare" if plan.spares else ""
-    count = f"{plan.servers:,.0f}{spares} server{'' if plan.servers + plan.spares == 1 else 's'}"
-    return f"{count}, {plan.deployment.server.name}"
+    spares = f" and {counted(plan.spares, 'spare')}" if plan.spares else ""
+    return f"{counted(plan.servers, 'server')}{spares} ({plan.deployment.server.name})"
 
 
 def _facts(study: Study) -> Facts:
@@ -230,5 +259,5 @@ def summary(study: Study, document: Document) -> str:
         )
     if found.upper_bounds and found.inputs:
         lines.append(f"  P does not cover {robustness.bounds(found)}, which are upper bounds.")
-    lines += [f"  {name:<{widest}}  cannot serve: {reason}" for name, reason in found.unable.items()]
+    lines += [f"  {name:<{widest}}  cannot serve: {tables.why_out(study, name)}" for name in found.unable]
     return "\n".join(lines)

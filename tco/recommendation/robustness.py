@@ -29,6 +29,9 @@ from tco.recommendation.words import (
 _NEGLIGIBLE = 1e-4
 """Of the yearly cost: what is worth less is worth nothing."""
 
+_DEAREST_CARBON = 1000.0
+"""Beyond it no carbon price is likely [USD/t]."""
+
 _LEAST, _MOST = 0.1, 10.0
 """Multiples of an input beyond which it turns nothing that anyone would call likely."""
 
@@ -87,7 +90,7 @@ def changes(study: Study) -> list[Block]:
         return []
     items = [said for level in study.levels if (said := _turn(study, level))]
     years = found.scenario.decision.years
-    if any(entry.growth_per_year for entry in found.scenario.applications):
+    if found.grows:
         year = study.flips_in_year
         items.append(
             f"As the traffic grows, {found.best} stays cheaper in each of the {years} years."
@@ -114,7 +117,7 @@ def least(level: Level) -> str:
 
 
 def most(level: Level) -> str:
-    """Write the share of its throughput up to which a machine falls short: rounded to where it does.
+    """Write the share of its throughput up to which a machine stays behind: rounded to where it does.
 
     Parameters
     ----------
@@ -150,7 +153,7 @@ def _turn(study: Study, level: Level) -> str:
         if owner == a:
             return f"Throughput of {a}: it stays ahead down to {least(level)} of what it is taken for{_from(study, a)}."
         return (
-            f"Throughput of {owner}: it falls short up to {most(level)} of what it is taken for{_from(study, owner)}."
+            f"Throughput of {owner}: it stays behind up to {most(level)} of what it is taken for{_from(study, owner)}."
         )
     if inner in ("price_usd", "rent_usd_per_h"):
         noun = "Price" if inner == "price_usd" else "Rent"
@@ -164,6 +167,8 @@ def _turn(study: Study, level: Level) -> str:
     if inner == "usd_per_tonne_co2":
         if level.at is None:
             return "Carbon price: nowhere; it moves both too little, or further apart."
+        if level.at > _DEAREST_CARBON:
+            return f"Carbon price of electricity: nowhere below {_DEAREST_CARBON:,.0f} USD/t."
         where = f"at {plain(level.at, 3)} USD/t" if study.shows_dollars else "at a high enough one"
         return f"Carbon price of electricity: {where}."
     if inner == "discount_rate":
@@ -303,7 +308,7 @@ def information(study: Study) -> str:
     if not worth:
         return f"{said} None of them is worth anything alone."
     name, most = worth[0]
-    alone = _share(study, min(most, found.evpi))
+    alone = _share(study, most)
     return f"{said} The number most worth knowing is the {named(name)}: worth {alone} alone."
 
 

@@ -91,7 +91,7 @@ class Study:
     @property
     def shows_dollars(self) -> bool:
         """Whether dollars may be shown: where they are asked for, or none is private."""
-        return self.what.reveal or not any(one.plan.private for one in self.found.standings.values())
+        return self.what.reveal or not any(one.plan.private for one in self.found.planned.values())
 
     def digits(self, revealed: int = 4) -> int:
         """How many digits a figure by token has: where traffic is private, so few that they do not give it away.
@@ -108,7 +108,7 @@ class Study:
         """Whether power and what follows from it may be shown: asked for, or resting on nothing private."""
         resting = (
             item.private and (item.name.startswith("server power of ") or item.name.partition(" of ")[0] in _PHYSICAL)
-            for one in self.found.standings.values()
+            for one in self.found.planned.values()
             for item in one.plan.assumptions
         )
         return self.what.reveal or not any(resting)
@@ -123,6 +123,6 @@ class Study:
         application : str, optional
             Of one application; of all together if not given.
         """
-        kinds = self.found.standings[candidate].plan.deployment.throughput.kinds
+        kinds = self.found.planned[candidate].kinds
         asked = kinds.values() if application is None else (kinds[application],)
         return self.what.reveal or "measured" not in asked

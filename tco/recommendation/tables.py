@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 from roofline._arrays import Array
 from tco import allocation
+from tco.accounts import INFRASTRUCTURE_PARTS, SERVER_PARTS
+from tco.mix import Served
 from tco.planning import Plan
 from tco.recommendation.decision import Recommendation
 from tco.recommendation.document import Block, Figure, Heading, Paragraph, Table
 from tco.recommendation.study import Study
-from tco.recommendation.words import SPACE, chance, listed, percent, plain, rough, times
+from tco.recommendation.words import SPACE, chance, counted, listed, percent, plain, rough, times
 from tco.scenario.model import ApplicationEntry
 
 _COLUMNS = 5
@@ -40,21 +43,39 @@ def candidates(study: Study) -> list[Block]:
         table = tuple((words, *(cells(name, found.standings[name].plan) for name in names)) for words, cells in every)
         best = 1 + names.index(found.best) if found.best in names else None
         blocks.append(Table(("", *names), table, best=best, groups=dict(groups), caption=_caption(study)))
-    blocks.append(Figure("costs", _costs_alt(found), _costs_caption(found)))
+    blocks.append(Figure("costs", _costs_alt(found), _costs_caption(study)))
+    blocks += _parts(study)
     if found.unable:
-        blocks.append(Paragraph(unable(found)))
+        blocks.append(Paragraph(unable(study)))
     return blocks
 
 
-def unable(found: Recommendation) -> str:
+def unable(study: Study) -> str:
     """Say which candidates cannot serve, and why.
 
     Parameters
     ----------
-    found : Recommendation
+    study : Study
         With those.
     """
-    return " ".join(f"{name} is out: {reason.rstrip('.')}." for name, reason in found.unable.items())
+    return " ".join(f"{name} is out: {why_out(study, name)}." for name in study.found.unable)
+
+
+def why_out(study: Study, name: str) -> str:
+    """Say why a candidate cannot serve: of one of which not enough can be had, what a server gives too.
+
+    Parameters
+    ----------
+    study : Study
+        What to write down.
+    name : str
+        Of the candidate.
+    """
+    reason = study.found.unable[name].rstrip(".")
+    if name not in study.found.beside:
+        return reason
+    rate = _throughput(study, name, study.found.beside[name].plan)
+    return f"{reason} of {rate} tokens/s each"
 
 
 def probability(found: Recommendation) -> str:
@@ -138,14 +159,22 @@ def _lines(study: Study) -> dict[str, list[tuple[str, _Cells]]]:
                 ("USD per 10⁶ output tokens", lambda _, plan: rough(float(_prices(found, plan)[1]), digits)),
             ]
         cost.append(("USD per accelerator and hour", lambda _, plan: plain(plan.usd_per_accelerator_hour, 3)))
-    if any(entry.growth_per_year for entry in found.scenario.applications):
+        cost += [
+            ("USD to buy servers and what comes with them", lambda _, plan: _bought(plan, SERVER_PARTS)),
+            ("USD for racks and plant", lambda _, plan: _bought(plan, INFRASTRUCTURE_PARTS)),
+        ]
+    if found.grows:
         years = found.scenario.decision.years
         levelised = found.levelised_usd_per_million_tokens
         if study.shows_dollars:
-            cost.append((f"USD per 10⁶ tokens over {years} years", lambda name, _: rough(levelised(name), digits)))
+            cost.append(
+                (f"USD per 10⁶ tokens over {counted(years, 'year')}", lambda name, _: rough(levelised(name), digits))
+            )
         else:
             base = levelised(reference)
-            cost.append((f"cost of a token over {years} years", lambda name, _: times(levelised(name) / base)))
+            cost.append(
+                (f"cost of a token over {counted(years, 'year')}", lambda name, _: times(levelised(name) / base))
+            )
 
     def racks(_: str, plan: Plan) -> str:
         return "-" if plan.deployment.rented else f"{plan.racks:,.0f}"
@@ -173,6 +202,40 @@ def _lines(study: Study) -> dict[str, list[tuple[str, _Cells]]]:
         "Efficiency": _efficiency(study),
         "Environment": _environment(study),
     }
+
+
+def _bought(plan: Plan, parts: tuple[str, ...]) -> str:
+    paid = [usd for part, usd in plan.capital.items() if part in parts]
+    return f"{sum(paid):,.0f}" if paid and not plan.deployment.rented else "-"
+
+
+def _parts(study: Study) -> list[Block]:
+    """The figure's segments in figures."""
+    found = study.found
+    base = found.standings[found.reference].plan.usd_per_year
+    present = {part for one in found.standings.values() for part in one.plan.breakdown}
+    parts = [part for part in (*SERVER_PARTS, *INFRASTRUCTURE_PARTS) if part in present]
+
+    def cell(usd: float | None) -> str:
+        if usd is None:
+            return "-"
+        return f"{usd:,.0f}" if study.shows_dollars else f"{usd / base:.3f}"
+
+    blocks: list[Block] = []
+    for names in _pages(found.order):
+        plans = [found.standings[name].plan for name in names]
+        rows = [(part, *(cell(plan.breakdown.get(part)) for plan in plans)) for part in parts]
+        rows.append(("all", *(cell(plan.usd_per_year) for plan in plans)))
+        blocks.append(
+            Table(
+                ("USD a year" if study.shows_dollars else f"over the whole of {found.reference}", *names),
+                tuple(rows),
+                strong=(len(parts),),
+                best=1 + names.index(found.best) if found.best in names else None,
+                caption="Cost by part, as in the figure. Capital is spread over the life of what it buys.",
+            )
+        )
+    return blocks
 
 
 def _terms(plan: Plan) -> str:
@@ -209,6 +272,17 @@ def _environment(study: Study) -> list[tuple[str, _Cells]]:
 def _caption(study: Study) -> str:
     found = study.found
     said = ["Tokens are those that the applications count: of answers, or of prompts where only those are read."]
+    if study.shows_dollars and any(not one.plan.deployment.rented for one in found.standings.values()):
+        lacking = [
+            words
+            for part, words in (("network", "network"), ("storage", "storage"), ("installation", "installation"))
+            if not any(part in one.plan.capital for one in found.standings.values())
+        ]
+        without = f"; no {listed(lacking, 'or')} is in it, which nobody gave" if lacking else ""
+        said.append(
+            "What is bought is what is paid at first for the first year's fleet, undiscounted, with its spare servers, "
+            f"and porting where it is given{without}."
+        )
     if study.shows_dollars and all(_tokens(found)):
         said.append(
             f"Input and output tokens share the same cost, an output token {allocation.GKE_OUTPUT_WEIGHT:g} times that "
@@ -258,12 +332,14 @@ def _costs_alt(found: Recommendation) -> str:
     return f"Bars of yearly cost by part, over that of {found.reference}: {', '.join(parts)}."
 
 
-def _costs_caption(found: Recommendation) -> str:
+def _costs_caption(study: Study) -> str:
+    found = study.found
     plan = found.standings[found.best].plan
     shares = sorted(((usd / plan.usd_per_year, part) for part, usd in plan.breakdown.items()), reverse=True)
     said = [f"{part} {percent(share)}" for share, part in shares[:3]]
+    over = "by part" if study.shows_dollars else f"over the whole of {found.reference}"
     return (
-        f"What each cost is made of, over the whole of {found.reference}. The largest parts of {found.best}, of "
+        f"What each cost a year is made of, {over}. The largest parts of {found.best}, of "
         f"its own whole: {listed(said)}."
     )
 
@@ -281,7 +357,7 @@ def applications(study: Study) -> list[Block]:
     """
     found = study.found
     blocks: list[Block] = [Heading("Applications")]
-    for names in _pages(found.order):
+    for names in _pages(tuple(found.planned)):
         rows: list[tuple[str, ...]] = []
         groups = {}
         for entry in found.scenario.applications:
@@ -289,16 +365,16 @@ def applications(study: Study) -> list[Block]:
             rows += _reached(study, entry, names)
         blocks.append(
             Table(
-                ("", *names),
+                ("", *(f"{name} (out)" if name in found.beside else name for name in names)),
                 tuple(rows),
                 groups=groups,
                 best=1 + names.index(found.best) if found.best in names else None,
                 caption="Of a whole server that does nothing else, at the largest batch within the limits; the latency "
-                f"is that at this batch.{_precisions(found)} A server that does several in turn adds up their times, "
-                f"not their rates.{_winners(found)}",
+                f"is that at this batch.{_besides(study, names)}{_precisions(found)} A server that does several in "
+                f"turn adds up their times, not their rates.{_winners(found)}",
             )
         )
-    if any(one.served for one in found.standings.values()):
+    if any(one.served for one in found.planned.values()):
         blocks.append(
             Paragraph(
                 "What is modelled is static batches: all prompts of a batch are read before the first token of any is "
@@ -341,22 +417,64 @@ def _asked(entry: ApplicationEntry) -> str:
 def _reached(study: Study, entry: ApplicationEntry, names: tuple[str, ...]) -> list[tuple[str, ...]]:
     """Rows of what each candidate gives of an application."""
     found = study.found
-    served = [found.standings[name].served.get(entry.name) for name in names]
+    served = [found.planned[name].served.get(entry.name) for name in names]
     rates = (
-        f"{found.standings[name].rates[entry.name]:,.0f}" if study.shows_rate(name, entry.name) else "(private)"
+        f"{found.planned[name].rates[entry.name]:,.0f}" if study.shows_rate(name, entry.name) else "(private)"
         for name in names
     )
     rows: list[tuple[str, ...]] = [("tokens/s", *rates)]
     if not any(served):
         return [*rows, ("it is", *("measured" for _ in names))]
+    groups = [
+        1 if one is None else found.planned[name].plan.deployment.server.accelerators // one.devices
+        for name, one in zip(names, served, strict=True)
+    ]
     rows += [
         ("precision", *("measured" if one is None else one.precision for one in served)),
-        ("batch", *("-" if one is None else f"{one.batch:,}" for one in served)),
+        (
+            "division",
+            *("-" if one is None else _division(one, times) for one, times in zip(served, groups, strict=True)),
+        ),
+        (
+            "batch of the server",
+            *("-" if one is None else f"{one.batch * times:,}" for one, times in zip(served, groups, strict=True)),
+        ),
     ]
     for words, attribute in _latencies(entry):
         reached = ("-" if one is None else _seconds(getattr(one.estimate, attribute)) for one in served)
         rows.append((words, *reached))
     return rows
+
+
+def _division(one: Served, groups: int) -> str:
+    """How the devices of a server share the model and the batch."""
+    layout = replace(one.layout, data=1) if one.layout.expert == 1 else one.layout
+    copies = groups * one.layout.data if one.layout.expert == 1 else groups
+    if copies == 1:
+        return str(layout)
+    return f"{copies} copies of {'1 device' if layout.devices == 1 else f'{layout.devices} devices, {layout}'}"
+
+
+def _besides(study: Study, names: tuple[str, ...]) -> str:
+    """Say what of a whole answer is neither the first token nor between tokens."""
+    rest: dict[str, float] = {}
+    for name in names:
+        for one in study.found.planned[name].served.values():
+            written = one.application.output_tokens
+            if one.application.prompt_tokens is None or written is None:
+                continue
+            estimate = one.estimate
+            steps = (written - 1) * float(estimate.itl_s) if written > 1 else 0.0
+            more = float(estimate.latency_s) - float(estimate.ttft_s) - steps
+            if more > 1e-3 * float(estimate.latency_s):
+                rest[name] = max(rest.get(name, 0.0), more)
+    if not rest:
+        return ""
+    said = listed([f"{_seconds(more)} of {name}" for name, more in rest.items()])
+    return (
+        " A whole answer takes longer than its first token and all that is between tokens: by what the calibration "
+        f"found once for each run, {said}."
+    )
 
 
 def _latencies(entry: ApplicationEntry) -> list[tuple[str, str]]:
@@ -378,7 +496,7 @@ def _precisions(found: Recommendation) -> str:
     modelled = [
         entry
         for entry in found.scenario.applications
-        if any(entry.name in one.served for one in found.standings.values())
+        if any(entry.name in one.served for one in found.planned.values())
     ]
     bare = [entry.name for entry in modelled if entry.precisions is None and entry.max_quality_loss is None]
     if not modelled:

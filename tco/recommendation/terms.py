@@ -104,7 +104,8 @@ def _hour(plan: Plan) -> tuple[float, float]:
     by_use = sum(plan.breakdown.get(part, 0.0) for part in _BY_USE)
     one = plan.deployment.evaluate()  # busy all year round
     busy = sum(float(one.parts[part]) for part in _BY_USE if part in one.parts)
-    share, load = plan.inputs["idle_share"], float(plan.inputs["load"])
+    load = float(plan.inputs["load"])
+    share = 0.0 if plan.service.released else plan.inputs["idle_share"]  # of one that is switched off
     idle = busy if share is None else busy * min(float(share), load) / load
     fixed = (standing - by_use) / plan.servers
     return (fixed + busy) / HOURS_PER_YEAR, (fixed + idle) / HOURS_PER_YEAR

@@ -311,20 +311,22 @@ def between(low: float, high: float) -> str:
     return f"{first} to {second}"
 
 
-def listed(names: Sequence[str]) -> str:
+def listed(names: Sequence[str], word: str = "and") -> str:
     """Write names as ``a, b and c``.
 
     Parameters
     ----------
     names : sequence of str
         One or more.
+    word : str
+        Before the last.
 
     Examples
     --------
-    >>> listed(["a", "b", "c"])
-    'a, b and c'
+    >>> listed(["a", "b", "c"]), listed(["a", "b"], "or")
+    ('a, b and c', 'a or b')
     """
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} {word} {names[-1]}"
 
 
 def counted(count: float, noun: str) -> str:

@@ -52,8 +52,8 @@ def _head(parts: Parts) -> Iterator[Mistake]:
         else:
             if parts.price_year is not None and parts.price_year > year:
                 yield ("price_year",), "is after the date: prices are in dollars of that year or an earlier one"
-    if parts.reference is not None and parts.reference not in parts.candidates:
-        close, there = did_you_mean(parts.reference, parts.candidates), ", ".join(parts.candidates) or "none"
+    if parts.candidate_names_known and parts.reference is not None and parts.reference not in parts.candidates:
+        close, there = did_you_mean(parts.reference, parts.candidates), ", ".join(parts.candidates)
         yield ("decision", "reference"), f"there is no candidate {parts.reference!r}{close}; there are {there}"
 
 
@@ -207,7 +207,7 @@ def _site(parts: Parts) -> Iterator[Mistake]:
             yield ("facility", "site_power_kw"), f"does not feed one server of {server}, PUE included"
     fleet_kw = None if parts.fleet is None else parts.fleet.site_power_kw
     if fleet_kw is not None:
-        if site_w is not None and fleet_kw * 1e3 > site_w:
-            yield ("fleet", "site_power_kw"), "is more than facility.site_power_kw"
-        if needs and fleet_kw * 1e3 < min(needs.values()):
+        if site_w is not None:
+            yield ("fleet", "site_power_kw"), "stands beside facility.site_power_kw: give one of them"
+        elif needs and fleet_kw * 1e3 < min(needs.values()):
             yield ("fleet", "site_power_kw"), "does not feed one server of any candidate, PUE included"

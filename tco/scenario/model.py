@@ -2,25 +2,42 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, Literal, TypeGuard
 
 from pydantic import Field
 
 from hardware_specs import Server
-from hardware_specs._base import Positive, Spec, Text
+from hardware_specs._base import Positive, Text
+from tco._own import Private
 from tco.facility import Facility
 from tco.planning import Service
 from tco.purchase import Purchase, Rental
 
-Name = Annotated[str, Field(pattern=r"^[a-z0-9]+(?:[.-][a-z0-9]+)*$")]
+_NAME = r"^[a-z0-9]+(?:[.-][a-z0-9]+)*$"
+Name = Annotated[str, Field(pattern=_NAME)]
 """Name of a candidate or an application: lower case, digits, single hyphens or points."""
 
 
-class _Table(Spec):
-    """A table of the file, whose numbers are the user's own."""
+def is_name(text: object) -> TypeGuard[str]:
+    """Whether something may be the name of a candidate or an application.
 
-    hides_values: ClassVar[bool] = True
+    Parameters
+    ----------
+    text : object
+        Whatever stands there.
+
+    Examples
+    --------
+    >>> is_name("h100-rented"), is_name("H100"), is_name(7)
+    (True, False, False)
+    """
+    return isinstance(text, str) and re.fullmatch(_NAME, text) is not None
+
+
+class _Table(Private):
+    """A table of the file, whose numbers are the user's own."""
 
     def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:
         for name, value in super().__repr_args__():

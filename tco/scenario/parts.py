@@ -17,7 +17,7 @@ from tco.deployment import Deployment
 from tco.facility import Facility
 from tco.planning import Plan, Service, Traffic
 from tco.purchase import Rental
-from tco.scenario.model import ApplicationEntry, Candidate, Correlation, FleetLimits, Range
+from tco.scenario.model import ApplicationEntry, Candidate, Correlation, FleetLimits, Range, is_name
 
 Mistake = tuple[Where, str]
 """Keys that lead to a mistake, and what is accepted."""
@@ -65,7 +65,7 @@ class Parts:
     applications : tuple of ApplicationEntry or None
         In order.
     application_names : tuple of str
-        Of all, read or not; empty where there is none.
+        Of all, read or not; empty where there is none that can be one.
     candidates : mapping of str to Candidate or None
         By name.
     servers : mapping of str to Server
@@ -108,6 +108,11 @@ class Parts:
         known = [one.tokens_per_s for one in self.applications if one is not None]
         read = len(known) == len(self.applications) and "traffic_per_s" not in self.unread_inputs
         return sum(known) if known and read else None
+
+    @property
+    def candidate_names_known(self) -> bool:
+        """Whether there are candidates, and what each is called can be its name: one that is missing is missing."""
+        return bool(self.candidates) and all(map(is_name, self.candidates))
 
     def machine(self, candidate: Candidate) -> tuple[Server, Accelerator]:
         """Server that a candidate names, and what it holds.

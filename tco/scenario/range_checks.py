@@ -14,6 +14,7 @@ from hardware_specs.server import MAX_POWER_W, MAX_PRICE_USD, MIN_POWER_W, MIN_P
 from roofline.calibration import calibrations
 from tco import uncertainty
 from tco._file import plainer
+from tco._own import share_hint
 from tco.accounts import account
 from tco.facility import Facility
 from tco.planning import Service
@@ -90,10 +91,8 @@ def _no_input(parts: Parts, name: str) -> str:
     """Return why a name is of no input that may be off; nothing where it is of one."""
     prefix, inner = _split(parts, name)
     if prefix is not None and prefix not in parts.candidates:
-        return (
-            f"there is no candidate {prefix!r}{did_you_mean(prefix, parts.candidates)}; there are "
-            f"{', '.join(parts.candidates) or 'none'}"
-        )
+        close, there = did_you_mean(prefix, parts.candidates), ", ".join(parts.candidates)
+        return f"there is no candidate {prefix!r}{close}; there are {there}" if parts.candidate_names_known else ""
     if inner not in INPUTS:
         if inner in _CALLED:
             return f"is no input of an account, which has it as {_CALLED[inner]}"
@@ -113,7 +112,8 @@ def _no_input(parts: Parts, name: str) -> str:
 
 def _all_known(parts: Parts, candidate: str | None) -> bool:
     """Whether the candidates that an input is of can all be accounted for."""
-    return all(side is not None for key, side in parts.sides.items() if candidate in (None, key))
+    of_it = [side for key, side in parts.sides.items() if candidate in (None, key)]
+    return bool(of_it) and None not in of_it
 
 
 def _ends(parts: Parts, name: str, given: Range) -> Iterator[Mistake]:
@@ -157,7 +157,7 @@ def _refused(name: str, value: float) -> str:
         if adapter is not None:
             adapter.validate_python(value)
     except ValidationError as error:
-        return plainer(error.errors(include_input=False)[0]["msg"].removeprefix("Input "))
+        return plainer(error.errors(include_input=False)[0]["msg"].removeprefix("Input ")) + share_hint(name)
     return ""
 
 

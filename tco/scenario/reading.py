@@ -3,21 +3,32 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
 import hardware_specs as hs
 from hardware_specs import Server
-from tco._file import Findings, parse
+from hardware_specs.errors import did_you_mean
+from tco._file import Findings, parse, plainer
 from tco._lines import Where
 from tco.costs import is_server, servers_of
 from tco.facility import Facility
 from tco.planning import Service
+from tco.purchase import Purchase, Rental
 from tco.scenario.checks import check
-from tco.scenario.model import ApplicationEntry, Candidate, Correlation, Decision, FleetLimits, Range, Scenario
+from tco.scenario.model import (
+    ApplicationEntry,
+    Candidate,
+    Correlation,
+    Decision,
+    FleetLimits,
+    Range,
+    Scenario,
+    is_name,
+)
 from tco.scenario.parts import Parts
 from tco.scenario.schema import key_at
 
@@ -122,16 +133,19 @@ def _read(path: Path) -> Scenario | list[str]:
     # A table that holds tables would be called too short where they cannot be read, and say nothing of them.
     if isinstance(entries := data.get("applications"), list):
         data["applications"] = [
-            found.build(("applications", i), one, ApplicationEntry.model_validate) or _some(ApplicationEntry, {})[0]
+            found.build(("applications", i), one, ApplicationEntry.model_validate) or _some(ApplicationEntry, {}).table
             for i, one in enumerate(entries)
         ]
     if isinstance(entries := data.get("candidates"), dict):
         data["candidates"] = {
-            name: found.build(("candidates", name), one, Candidate.model_validate) or _some(Candidate, {})[0]
+            name: found.build(("candidates", name), one, Candidate.model_validate) or _some(Candidate, {}).table
             for name, one in entries.items()
         }
     scenario = found.build((), data, Scenario.model_validate)
-    found.problems = [(where, _said(where, message)) for where, message in found.problems]
+    for where, model, fields in _checked_within(file.data):
+        for inner, message in _some(model, fields).further:
+            found.add((*where, *inner), plainer(message))
+    found.problems = [(where, _said(where, message, file.data)) for where, message in found.problems]
     found.add_further(check(_parts({**_without_dates(file.data), "ranges": data.get("ranges")}, servers)))
     return found.lines() or scenario or []
 
@@ -157,9 +171,14 @@ def _quote_ranges(data: dict[str, Any], found: Findings) -> None:
             del data["ranges"][name]
 
 
-def _said(where: Where, message: str) -> str:
-    """Return a message with what the key's own place has to add: its form, its pattern, its unit."""
+def _said(where: Where, message: str, data: Mapping[str, Any]) -> str:
+    """Return a message with what the key's own place has to add: its form, its pattern, its unit, an example."""
     key = str(where[0]) if len(where) == 1 else ""
+    if where == ("decision", "reference") and message.startswith("String should match pattern"):
+        return _PATTERNS[""] + did_you_mean(str(data["decision"]["reference"]).lower(), _table(data.get("candidates")))
+    if where[0] == "candidates" and where[2:] == ("tokens_per_s",) and message == "should be a table":
+        names = [name for entry in _list(data.get("applications")) if is_name(name := _table(entry).get("name"))]
+        return f"should be a table, a number for each application: {{ {names[0] if names else 'chat'} = ... }}"
     if key in _FORMS and message in ("is required", "should be a list", "should be a table"):
         form = _FORMS[key].removeprefix("should be ").removeprefix("should hold ")
         return f"is required: {form.removeprefix('is required: ')}" if message == "is required" else _FORMS[key]
@@ -180,15 +199,15 @@ def _parts(data: Mapping[str, Any], servers: Mapping[str, Server]) -> Parts:
     unread: set[str] = set()
 
     def some(model: type[_Model], fields: Any) -> _Model | None:
-        table, wrong = _some(model, fields)
+        read = _some(model, fields)
         inputs = _INPUTS_OF.get(model, {})
-        unread.update(inputs[name] for name in wrong & inputs.keys())
-        return table
+        unread.update(inputs[name] for name in read.wrong & inputs.keys())
+        return read.table
 
     entries, correlations = _list(data.get("applications")), _list(data.get("correlations"))
     names = [one.get("name") if isinstance(one, dict) else None for one in entries]
     candidates = {name: _some(Candidate, one) for name, one in _table(data.get("candidates")).items()}
-    decision, _ = _some(Decision, data.get("decision", {}))
+    decision = _some(Decision, data.get("decision", {})).table
     date, year = data.get("date"), data.get("price_year")
     no_servers, no_ranges = (not isinstance(data.get(name) or {}, dict) for name in ("servers", "ranges"))
     return Parts(
@@ -196,10 +215,10 @@ def _parts(data: Mapping[str, Any], servers: Mapping[str, Server]) -> Parts:
         price_year=year if type(year) is int else None,
         reference=None if decision is None else decision.reference,
         applications=tuple(some(ApplicationEntry, one) for one in entries),
-        application_names=tuple(name if isinstance(name, str) else "" for name in names),
-        candidates={name: one for name, (one, _) in candidates.items()},
+        application_names=tuple(name if is_name(name) else "" for name in names),
+        candidates={name: read.table for name, read in candidates.items()},
         unread_terms=tuple(
-            name for name, (_, wrong) in candidates.items() if no_servers or wrong & {"purchase", "rental"}
+            name for name, read in candidates.items() if no_servers or read.wrong & {"purchase", "rental"}
         ),
         servers=servers,
         unread_servers=tuple(name for name in _table(data.get("servers")) if not _is_read(name, servers)),
@@ -224,20 +243,52 @@ def _list(value: Any) -> list[Any]:
     return value if isinstance(value, list) else []
 
 
-def _some(model: type[_Model], fields: Any) -> tuple[_Model | None, set[str]]:
-    """Return a table with whatever could be read of it, and the keys that could not: they have been told."""
+def _checked_within(data: Mapping[str, Any]) -> Iterator[tuple[Where, type[BaseModel], Any]]:
+    """Yield the tables whose keys must agree with each other, with the keys that lead to them."""
+    yield ("facility",), Facility, data.get("facility")
+    for name, entry in _table(data.get("candidates")).items():
+        at = ("candidates", name)
+        yield at, Candidate, entry
+        yield (*at, "purchase"), Purchase, _table(entry).get("purchase")
+        yield (*at, "rental"), Rental, _table(entry).get("rental")
+
+
+class _Read(NamedTuple, Generic[_Model]):
+    """A table with whatever could be read of it.
+
+    Attributes
+    ----------
+    table : BaseModel or None
+        ``None`` where it could not be read at all.
+    wrong : set of str
+        Keys that could not.
+    further : list of (keys, message)
+        Mistakes that show once the first are out of the way: what does not agree between the other keys.
+    """
+
+    table: _Model | None
+    wrong: set[str]
+    further: list[tuple[Where, str]]
+
+
+def _some(model: type[_Model], fields: Any) -> _Read[_Model]:
+    """Return a table with whatever could be read of it, and what is wrong with the rest."""
+    wrong: set[str] = set()
+    further: list[tuple[Where, str]] = []
     if not isinstance(fields, dict):
-        return None, set()
-    try:
-        return model.model_validate(fields), set()
-    except ValidationError as error:
-        wrong = {str(line["loc"][0]) for line in error.errors(include_url=False, include_input=False) if line["loc"]}
-    if model in (Range, Correlation):  # whose keys mean something together only
-        return None, wrong
-    dropped = {name for key in wrong for name in (key, *_FOLLOWING.get(key, ()))}
-    kept = {name: value for name, value in fields.items() if name not in dropped}
-    stand_ins = {name: value for name, value in _STAND_INS.get(model, {}).items() if name in wrong}
-    try:
-        return model.model_validate(stand_ins | kept), wrong
-    except ValidationError:
-        return None, wrong
+        return _Read(None, wrong, further)
+    kept = fields
+    for again in range(3):  # as it is, without what is wrong by itself, and without what does not agree
+        try:
+            return _Read(model.model_validate(kept), wrong, further)
+        except ValidationError as error:
+            lines = error.errors(include_url=False, include_input=False)
+        wrong |= {str(line["loc"][0]) for line in lines if line["loc"]}
+        if model in (Range, Correlation):  # whose keys mean something together only
+            break
+        if again:
+            further += [(line["loc"], line["msg"]) for line in lines]
+        dropped = {name for key in wrong for name in (key, *_FOLLOWING.get(key, ()))}
+        stand_ins = {name: value for name, value in _STAND_INS.get(model, {}).items() if name in wrong}
+        kept = stand_ins | {name: value for name, value in fields.items() if name not in dropped}
+    return _Read(None, wrong, further)

@@ -105,6 +105,7 @@ _FURTHER: dict[tuple[type[BaseModel], str], str] = {
     (Range, "kind"): f"One of {', '.join(get_args(Range.model_fields['kind'].annotation))}.",
     (Facility, "colocation_usd_per_kw_month"): "Leave rack_usd and usd_per_watt at rest then.",
     (Facility, "pue_by_load"): "Leave pue at rest then.",
+    (FleetLimits, "site_power_kw"): "Leave that of the facility at rest then.",
 }
 """What else is good to know while writing."""
 

@@ -166,9 +166,9 @@ def simulate(rate, prompts, outputs, *, token_budget, max_sequences, requests=25
     per_sequence = attention[0] - 1000 * per_token
 
     @functools.cache
-    def chunk_attention(tokens, cached):
-        phase = rl.prefill(LLAMA, CHIP, batch=1, prompt_tokens=tokens, cached_tokens=cached)
-        return float(phase.operations[1].time_s)
+    def chunk_attention(tokens):  # after each number of tokens that may be there already
+        phase = rl.prefill(LLAMA, CHIP, batch=1, prompt_tokens=tokens, cached_tokens=np.arange(max(prompts)))
+        return phase.operations[1].time_s.tolist()
 
     random = np.random.default_rng(seed)
     arrival = np.cumsum(random.exponential(1 / rate, requests))
@@ -192,7 +192,7 @@ def simulate(rate, prompts, outputs, *, token_budget, max_sequences, requests=25
             tokens = int(min(left, prompt[one[0]] - one[1]))
             if tokens == 0:
                 break
-            attention_s += chunk_attention(tokens, one[1])
+            attention_s += chunk_attention(tokens)[one[1]]
             one[1] += tokens
             left -= tokens
             if one[1] == prompt[one[0]]:

@@ -416,6 +416,27 @@ def test_help_teaches(capsys, command):
     assert "Examples" in out or not command
 
 
+def test_a_command_that_is_misspelt_is_offered(capsys):
+    for word, said in (("recomend", "did you mean recommend?"), ("zzz", "there are compare, surface, template,")):
+        with pytest.raises(SystemExit) as leaving:
+            main([word, "x"])
+        assert leaving.value.code == 2
+        err = capsys.readouterr().err
+        assert f"there is no command {word!r}" in err
+        assert said in err
+
+
+def test_a_file_is_no_folder_for_the_page(capsys, tmp_path):
+    # property: it is told before anything is worked out, and stays as it is.
+    mine = tmp_path / "mine.toml"
+    mine.write_text("mine", encoding="utf-8")
+    assert run(capsys, "template", "--out", "scenario.toml")[0] == 0
+    status, out, err = run(capsys, "recommend", "scenario.toml", "--out", "mine.toml")
+    assert (status, out) == (2, "")
+    assert err == "tco recommend: error: mine.toml is a file: give a folder, in which the page is written\n"
+    assert mine.read_text(encoding="utf-8") == "mine"
+
+
 def test_a_missing_argument_exits_with_2(capsys):
     with pytest.raises(SystemExit) as leaving:
         main(["compare", "gaudi-2"])

@@ -349,9 +349,9 @@ def test_batch_and_precision_may_differ():
     ("server", "throughput", "message"),
     [
         (DGX, decode(GAUDI2), "throughput is of gaudi-2, but server dgx-h100 holds h100-sxm"),
-        (DGX, 0, "throughput = 0 is not accepted"),
-        (DGX, -5.0, "throughput = -5 is not accepted"),
-        (DGX, "fast", "throughput = 'fast' is not accepted"),
+        (DGX, 0, "throughput is not accepted: give a finite number above 0"),
+        (DGX, -5.0, "throughput is not accepted: give a finite number above 0"),
+        (DGX, "fast", "throughput is not accepted: give a finite number"),
         (DGX.replace(accelerators=1), decode(H100, tensor_parallel=2), "needs 2 devices, but server dgx-h100 has 1"),
         ("dgx-h100", 1.0, "server = 'dgx-h100' is not accepted: give a Server, such as hs.get_server"),
         (DGX, decode(H100, batch=4096), "a batch of 4,096 sequences .* What would fit: a batch of 284"),

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 import hardware_specs as hs
 import tco
+from tco import _checked
 from tco.accounts import account
 from tco.facility import FACILITY_RANGES, FACILITY_SOURCES, servers_per_rack
 
@@ -217,3 +218,50 @@ def test_pay_by_the_month_costs_less_than_by_the_year():
         for payments in (1, 12)
     )
     assert by_month / by_year == pytest.approx(0.29296 / 0.30192, abs=2e-5)
+
+
+@pytest.mark.parametrize(
+    ("make", "key", "said"),
+    [
+        (lambda: tco.Facility(idle_share=83.1), "idle_share", "less than or equal to 1 (a share: 0.4 is 40 %)"),
+        (lambda: tco.Facility(discount_rate="83.1 %"), "discount_rate", "a valid number (a share: 0.4 is 40 %)"),
+        (lambda: tco.Service(headroom=83.1), "headroom", "less than or equal to 5 (a share: 0.4 is 40 %)"),
+        (lambda: tco.Purchase(network_share=83.1), "network_share", "less than 1 (a share: 0.4 is 40 %)"),
+        (lambda: tco.Facility(usd_per_kwh=83.1), "usd_per_kwh", "less than or equal to 2 ["),
+        (lambda: tco.Facility(tariff=83.1), "tariff", "unknown field; there are pue, pue_by_load, usd_per_kwh,"),
+        (lambda: tco.Facility(pu=83.1), "pu", "unknown field; did you mean pue"),
+        (lambda: hs.get_server("dgx-h100").replace(price=83.1), "price", "give price_usd=... for a number"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_a_message_says_what_was_meant_and_not_what_was_given(make, key, said):
+    # property: percent for a share, another name, a number for a record: what is accepted, and no value.
+    with pytest.raises(ValueError, match=f"\\n{key}\n") as error:
+        make()
+    assert said in str(error.value)
+    assert "83.1" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("make", "said"),
+    [
+        (lambda: tco.Traffic(831e3), "Traffic takes its fields by name: give tokens_per_s=..."),
+        (lambda: tco.Facility(1.2, None), "Facility takes its fields by name: give pue=..., pue_by_load=..."),
+        (lambda: tco.Rental(2.5), "Rental takes its fields by name: give usd_per_h=..."),
+        (lambda: hs.Link("NVLink4"), "Link takes its fields by name: give kind=..."),
+    ],
+)
+def test_fields_without_their_names_are_told_the_names(make, said):
+    # hand: the fields in the order of the table; Python's own message counts arguments, `self` among them.
+    with pytest.raises(TypeError) as error:
+        make()
+    assert str(error.value) == said
+
+
+def test_no_message_tells_a_rate():
+    # property: a rate of tokens or requests is the user's traffic; a latency is not.
+    with pytest.raises(ValueError, match="peak_per_s is not accepted: give a finite number of at least 0") as error:
+        tco.capacity.servers_needed(peak_per_s=-317291, server_per_s=1.0)
+    assert "317291" not in str(error.value)
+    with pytest.raises(ValueError, match="itl_s = -3 is not accepted"):
+        _checked.given("itl_s", -3, above=0)

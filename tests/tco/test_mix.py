@@ -460,7 +460,7 @@ def test_a_table_pickles_and_shows_no_dollars():
         ({"machines": ("A", "A")}, "machines = .* give names, each once"),
         ({"machines": ()}, "machines = "),
         ({"tokens_per_s": [[1.0, 2.0]]}, "give 2 applications by 2 machines"),
-        ({"tokens_per_s": [[1.0, 0.0], [1.0, 1.0]]}, "tokens_per_s = 0 is not accepted"),
+        ({"tokens_per_s": [[1.0, 0.0], [1.0, 1.0]]}, "tokens_per_s is not accepted: give a finite number of at least"),
         ({"shares": [1.0]}, r"shares has shape \(1,\): give one for each of 2 applications"),
         ({"shares": [[0.5, 0.5]]}, "give one for each of 2 applications"),
         ({"usd_per_year": [1.0]}, "give one for each of 2 machines"),
@@ -765,6 +765,21 @@ def test_calibrated_machines_serve_less():
 def test_bad_arguments_of_evaluate(applications, machines, more, message):
     with pytest.raises(ValueError, match=message):
         mix.evaluate(applications, machines, **more)
+
+
+def test_no_message_and_no_repr_tells_a_traffic():
+    # property: traffic and throughputs of the user's own are private, limits on latency are on every page.
+    for changes in ({"tokens_per_s": -317291.0}, {"requests_per_s": -317291.0}, {"tokens_per_s": [317291.0]}):
+        with pytest.raises(ValueError, match=r"app: \w+_per_s is not accepted: give") as error:
+            application("app", **changes)
+        assert "317291" not in str(error.value)
+    with pytest.raises(ValueError, match=r"app: itl_s = -0\.5 is not accepted"):
+        application("app", itl_s=-0.5)
+    one = application("app", tokens_per_s=317291.0)
+    table = mix.MixTable(
+        applications=("app",), machines=("A",), tokens_per_s=[[317291.0]], shares=[1.0], usd_per_year=[317291.0]
+    )
+    assert "317291" not in f"{one!r} {table!r} {table._repr_html_()} {table.robust_choice()!r} {table.assignment()!r}"
 
 
 def test_jax_takes_the_means():

@@ -21,6 +21,7 @@ from tco.facility import Facility
 from tco.planning import Service
 from tco.purchase import Purchase, Rental
 from tco.recommendation import decide
+from tco.recommendation.terms import own_or_rent
 from tco.scenario import (
     ApplicationEntry,
     Candidate,
@@ -56,6 +57,13 @@ server = "dgx-h100"
 server = "gaudi-2-hls"
 """
 
+OF_CANDIDATES = (
+    '[decision]\nreference = "h100"\n[ranges.pue]\nlow = 1.1\nhigh = 1.4\n'
+    '[ranges."h100.price_usd"]\nlow = 0.9\nhigh = 1.1\nrelative = true\n'
+    '[[correlations]]\nbetween = ["pue", "h100.price_usd"]\nvalue = 0.5\n'
+)
+"""What rests on a candidate that is called h100."""
+
 TABLES = (
     Scenario,
     Decision,
@@ -88,6 +96,11 @@ def mistakes(folder, text, name="mine.toml"):
 def awake(text):
     """Take the # from every key and table at rest."""
     return re.sub(r"^#(?=[a-z]\w* = |\[)", "", text, flags=re.MULTILINE)
+
+
+def of_the_fleet_alone(text):
+    """Lay the power of the site to rest at its first place, the facility; that of the fleet stays."""
+    return re.sub(r"^(?=site_power_kw = )", "#", text, count=1, flags=re.MULTILINE)
 
 
 # --------------------------------------------------------------------------------------------------- what a file says
@@ -240,6 +253,25 @@ ONE_MISTAKE = [
         "has no effect beside colocation_usd_per_kw_month",
     ),
     ("[fleet]\nsite_power_kw = 8.0\n", 18, "fleet.site_power_kw", "does not feed one server of any candidate"),
+    (
+        "[facility]\nsite_power_kw = 900\n[fleet]\nsite_power_kw = 831\n",
+        20,
+        "fleet.site_power_kw",
+        "stands beside facility.site_power_kw: give one of them",
+    ),
+    ("[service]\nheadroom = 83.1\n", 18, "service.headroom", "less than or equal to 5 (a share: 0.4 is 40 %)"),
+    ("[decision]\nlevel = 83.1\n", 18, "decision.level", "should be less than 1 (a share: 0.4 is 40 %)"),
+    ("[decision]\nreference = 'H100'\n", 18, "decision.reference", "points between them; did you mean h100?"),
+    (("50000", "50000\ngrowth_per_year = '40%'"), 11, "applications[0].growth_per_year", "(a share: 0.4 is 40 %)"),
+    (("50000", "50000\ngrowth_per_year = 83.1"), 11, "applications[0].growth_per_year", "(a share: 0.4 is 40 %)"),
+    (
+        ('"gaudi-2-hls"', '"gaudi-2-hls"\ntokens_per_s = 83117'),
+        17,
+        "candidates.gaudi-2.tokens_per_s",
+        "should be a table, a number for each application: { chat = ... }",
+    ),
+    ("[ranges.load]\nlow = 0.9\nhigh = 83.1\n", 19, "ranges.load.high", "equal to 1 (a share: 0.4 is 40 %)"),
+    ("[facility]\ntariff = 0.0831\n", 18, "facility.tariff", "unknown field; there are pue, pue_by_load, usd_per_kwh,"),
     ("[fleet]\nrack = 3\n", 18, "fleet.rack", "did you mean racks?"),
     ("[decision]\nreference = 'h200'\n", 18, "decision.reference", "did you mean h100?; there are h100, gaudi-2"),
     ("[service]\nreleased = 1\n", 18, "service.released", "should be true or false"),
@@ -422,12 +454,33 @@ def test_what_is_wrong_with_one_key_does_not_hide_what_is_wrong_with_another(tmp
             "servers.gaudi-2-hls.price_usd",
         ),
         (BASE + "[servers.hls-gaudi2]\npower_w = -7\n", "servers.hls-gaudi2.power_w"),
+        (
+            BASE.replace('"chat"', '"Chat"').replace('"dgx-h100"', '"dgx-h100"\ntokens_per_s = { chat = 4.0 }'),
+            "applications[0].name",
+        ),
+        (BASE[: BASE.index("[candidates")] + OF_CANDIDATES, "candidates"),
+        (BASE.replace("candidates.h100", "candidates.H100") + OF_CANDIDATES, "candidates.H100"),
     ],
     ids=lambda value: value if len(value) < 50 else "",
 )
 def test_nothing_is_concluded_from_what_could_not_be_read(tmp_path, text, key):
     # property: one slip, one message, however much rests on it.
     assert [line.split(": ")[1] for line in mistakes(tmp_path, text)] == [key]
+
+
+def test_what_does_not_agree_is_told_beside_what_is_wrong_by_itself(tmp_path):
+    # property: a bad number in a table does not put off what its other keys say together, by hand one line each.
+    text = BASE + (
+        "[candidates.gaudi-2.purchase]\nstorage_usd = -1\nnetwork_share = 0.1\nscale_out_usd = 5\n"
+        "[facility]\nusd_per_kwh = 8.31\nload = 0.5\nidle_share = 0.6\npue = 1.2\npue_by_load = [[0, 1.5], [1, 1.2]]\n"
+    )
+    assert [line.split(": ", 1)[1] for line in mistakes(tmp_path, text)] == [
+        "candidates.gaudi-2.purchase.storage_usd: should be greater than or equal to 0 [USD]",
+        "candidates.gaudi-2.purchase.scale_out_usd: stands beside network_share: give one or the other",
+        "facility.usd_per_kwh: should be less than or equal to 2 [USD/kWh]",
+        "facility.idle_share: should be at most load, the share that a busy server draws",
+        "facility.pue: has no effect beside pue_by_load: leave one of them out",
+    ]
 
 
 def test_a_server_that_is_wrong_is_not_called_unknown_as_well(tmp_path):
@@ -473,6 +526,7 @@ def test_whatever_stands_anywhere_is_read_or_told(tmp_path_factory, data):
     text = awake(scenario_template())
     for key in ALTERNATIVES:
         text = re.sub(rf"^(?={key} = )", "#", text, flags=re.MULTILINE)
+    text = of_the_fleet_alone(text)
     whole = tomllib.loads(text)
     where = data.draw(st.sampled_from(list(places(whole))))
     table = whole
@@ -694,7 +748,7 @@ def test_everything_in_the_template_may_be_awake_but_for_what_excludes_each_othe
             text = re.sub(rf"^(?={key} = )", "#", text, count=count, flags=re.MULTILINE)
     if "context_tokens" in chosen:  # a decode has neither a first token nor an end
         text = re.sub(r"^(?=(?:ttft_s|latency_s) = )", "#", text, count=2, flags=re.MULTILINE)
-    scenario = read_scenario(written(tmp_path, text))
+    scenario = read_scenario(written(tmp_path, of_the_fleet_alone(text)))
     assert scenario.correlations
     assert scenario.fleet is not None
     assert "my-server" in scenario.servers
@@ -702,7 +756,15 @@ def test_everything_in_the_template_may_be_awake_but_for_what_excludes_each_othe
 
 def test_all_awake_at_once_names_what_excludes_each_other(tmp_path):
     keys = {line.split(": ")[1].rpartition(".")[2] for line in mistakes(tmp_path, awake(scenario_template()))}
-    assert keys == {"context_tokens", "scale_up_usd", "scale_out_usd", "pue", "rack_usd", "usd_per_watt"}
+    assert keys == {
+        "context_tokens",
+        "scale_up_usd",
+        "scale_out_usd",
+        "pue",
+        "rack_usd",
+        "usd_per_watt",
+        "site_power_kw",
+    }
 
 
 def test_a_file_that_is_there_stays(tmp_path):
@@ -795,12 +857,11 @@ def test_template_check_and_schema_in_the_shell(capsys, tmp_path, monkeypatch):
     assert (status, err) == (0, "")
     assert out.startswith("ok: ")
     for part in (
-        "chat: llama-3.1-8b, 1,024 prompt and 256 output tokens, limited in ttft_s and itl_s",
+        "chat: llama-3.1-8b, 1,024 prompt and 256 output tokens, first token within 2 s, between tokens\n",
         "modelled for chat and summaries, calibrated on runs with TensorRT-LLM",
         "rented at an on-demand rent, published",
         "bought at a list price, published",
         "usd_per_kwh: 0.0826 USD/kWh",
-        "  software licences\n",
     ):
         assert part in out
     status, out, err = run(capsys, "schema")
@@ -843,6 +904,47 @@ def test_check_names_what_is_private_and_tells_no_value(capsys, tmp_path):
         "servers.dgx-h100: rented only",
     ):
         assert part in out, part
+
+
+def test_check_says_of_whom_a_term_is_not_in_the_account(capsys, tmp_path):
+    # hand: one of two buys its porting, both leave out storage.
+    text = BASE + "[candidates.h100.purchase]\nporting_usd = 83117\n"
+    _, out, _ = run(capsys, "check", written(tmp_path, text))
+    flat = " ".join(out.split())
+    assert "of gaudi-2: porting of applications" in flat
+    assert re.search(r"of all candidates: [^:]*storage", flat)
+    assert flat.count("porting of applications") == 1
+    # hand: a rent holds network and storage, so both are told of the other side alone.
+    _, out, _ = run(capsys, "check", written(tmp_path, BASE + "[candidates.h100.rental]\nusd_per_h = 2.0\n"))
+    flat = " ".join(out.split())
+    assert re.search(r"of gaudi-2: [^:]*storage", flat)
+    assert "of all candidates: porting of applications" in flat
+
+
+def test_check_tells_limits_with_their_numbers(capsys, tmp_path):
+    # hand: 50 typed for 50 ms reads as 50 s, which is seen here.
+    text = BASE.replace("= 256", "= 256\nttft_s = 2\nitl_s = 50\nlatency_s = 12.5")
+    _, out, _ = run(capsys, "check", written(tmp_path, text))
+    assert "first token within 2 s, between tokens within 50 s, whole request within 12.5 s" in " ".join(out.split())
+
+
+@pytest.mark.parametrize("released", [False, True])
+def test_a_server_that_is_switched_off_costs_no_energy_in_own_or_rent(tmp_path, released):
+    # hand: u·c_busy + (1 - u)·c_idle = u·c_rent with what the plan is not paid for energy, a year of 10.2 kW at
+    # PUE 1.25 and 0.3 USD/kWh while it is on (an idle one counts as busy), and eight accelerators at 2.9 USD/h.
+    rates = "tokens_per_s = { chat = 10000 }\n"
+    text = BASE.replace("50000", "50000\nprofile = [1, 2, 3, 4]").replace('"dgx-h100"\n', f'"dgx-h100"\n{rates}') + (
+        f'[candidates.rented]\nserver = "dgx-h100"\n{rates}[candidates.rented.rental]\nusd_per_h = 2.9\n'
+        f"[facility]\nusd_per_kwh = 0.3\n[service]\nreleased = {str(released).lower()}\n[decision]\ndraws = 64\n"
+    )
+    found = decide(read_scenario(written(tmp_path, text)))
+    pair = next(one for one in own_or_rent(found) if one.owned == "h100")
+    plan = found.standings["h100"].plan
+    fixed = (plan.usd_per_year - plan.breakdown["energy"]) / plan.servers / 8760
+    energy = 10.2 * 1.25 * 0.3
+    rent = 2.9 * 8
+    expected = fixed / (rent - energy) if released else (fixed + energy) / rent
+    assert pair.threshold == pytest.approx(expected, rel=1e-9)
 
 
 @pytest.mark.parametrize("command", ["template", "check", "schema"])
