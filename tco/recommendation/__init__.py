@@ -16,11 +16,12 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from tco.recommendation.calibrations import choose_all
-    from tco.recommendation.decision import Mixture, Recommendation, Standing, decide
+    from tco.recommendation.decision import Recommendation, decide
     from tco.recommendation.files import write
     from tco.recommendation.mixed import Mixed, mixed_fleet
     from tco.recommendation.page import compose
     from tco.recommendation.render import html, markdown
+    from tco.recommendation.standing import Mixture, Standing
     from tco.recommendation.study import Particulars, Study
 
 __all__ = [
@@ -42,10 +43,10 @@ __all__ = [
 # What is not asked for is not loaded.
 _HOME = {
     "Mixed": "mixed",
-    "Mixture": "decision",
+    "Mixture": "standing",
     "Particulars": "study",
     "Recommendation": "decision",
-    "Standing": "decision",
+    "Standing": "standing",
     "Study": "study",
     "choose_all": "calibrations",
     "compose": "page",

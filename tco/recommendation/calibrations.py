@@ -8,7 +8,7 @@ from typing import NamedTuple
 import hardware_specs as hs
 from roofline.calibration import Calibration
 from tco.forecast import shipped
-from tco.recommendation.decision import server_of
+from tco.recommendation.standing import server_of
 from tco.scenario.model import Scenario
 
 

@@ -13,7 +13,8 @@ from roofline._arrays import Array
 from tco.mix import Served
 from tco.power_cap import CapChoice, FromModel, best_cap
 from tco.power_cap.curves import Segments, ThroughputCurve, through
-from tco.recommendation.decision import Recommendation, Standing
+from tco.recommendation.decision import Recommendation
+from tco.recommendation.standing import Standing
 
 _LEVEL = 1 + 1e-9
 

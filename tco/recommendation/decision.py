@@ -5,138 +5,28 @@ Nothing here reads a file or draws a picture: calibrations come in as arguments,
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
-from math import lcm
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-import hardware_specs as hs
-from hardware_specs import Accelerator, Server
 from hardware_specs.errors import did_you_mean
 from roofline._arrays import Array
-from roofline.spread import Interval, Spread
-from tco import finance, risk, uncertainty
+from roofline.spread import Interval
+from tco import finance, risk
 from tco.accounts import Account
-from tco.deployment import Deployment
-from tco.mix import Application, CannotServeError, MixTable, Served, serve
-from tco.planning import Plan, PlanComparison, Traffic
+from tco.mix import CannotServeError, MixTable, Served
+from tco.planning import PlanComparison
+from tco.recommendation.inputs import inputs_of, of_candidate
+from tco.recommendation.limits import beyond, is_growing
+from tco.recommendation.standing import Standing, stand
 from tco.risk import Distribution
 
 if TYPE_CHECKING:
     from roofline.calibration import Calibration
-    from tco.scenario.model import ApplicationEntry, Candidate, Range, Scenario
-
-_SLOTS = 1440
-"""Slots to which profiles of unlike lengths are brought at most: minutes of a day."""
-
-
-@dataclass(frozen=True, eq=False, repr=False)
-class Mixture:
-    """Throughput of a server that serves several applications in the proportions of their traffic.
-
-    Attributes
-    ----------
-    accelerator : Accelerator
-        What the server holds.
-    devices : int
-        All of its accelerators.
-    rates : dict of str to float
-        Tokens of one application that the server serves, were it alone [token/s].
-    demands : dict of str to float
-        Mean traffic of each [token/s].
-    kinds : dict of str to str
-        What each rate is: ``measured``, ``calibrated roofline``, ``ideal roofline``.
-    spread : Spread or None
-        How far the throughput may be off: the widest of the applications', as if all were off together.
-    """
-
-    accelerator: Accelerator
-    devices: int
-    rates: Mapping[str, float]
-    demands: Mapping[str, float]
-    kinds: Mapping[str, str]
-    spread: Spread | None
-
-    def __repr__(self) -> str:
-        return f"Mixture({self.workload}, {self.kind})"
-
-    @property
-    def tokens_per_s(self) -> float:
-        """Harmonic mean by tokens: the time that a token of each takes adds up [token/s]."""
-        return sum(self.demands.values()) / sum(demand / self.rates[name] for name, demand in self.demands.items())
-
-    @property
-    def kind(self) -> str:
-        """What the throughput is: the least certain of its parts."""
-        found = set(self.kinds.values())
-        return next((kind for kind in ("ideal roofline", "calibrated roofline") if kind in found), "measured")
-
-    @property
-    def workload(self) -> str:
-        """What is served, in words."""
-        total = sum(self.demands.values())
-        return " and ".join(f"{name} ({demand / total:.0%} of tokens)" for name, demand in self.demands.items())
-
-    @property
-    def source(self) -> str:
-        """Where measured rates come from."""
-        return "given in the scenario"
-
-
-@dataclass(frozen=True, eq=False)
-class Standing:
-    """A candidate that can serve everything: how, and what it costs.
-
-    Attributes
-    ----------
-    name : str
-        Of the candidate.
-    plan : Plan
-        Its fleet for all applications together.
-    served : dict of str to Served
-        How the model serves each application; measured ones are not in it.
-    calibration : Calibration or None
-        Behind the model.
-    """
-
-    name: str
-    plan: Plan
-    served: Mapping[str, Served]
-    calibration: Calibration | None
-
-    @property
-    def rates(self) -> Mapping[str, float]:
-        """Throughput of a server by application, each alone [token/s]."""
-        throughput: Mixture = self.plan.deployment.throughput
-        return throughput.rates
-
-    @property
-    def kinds(self) -> Mapping[str, str]:
-        """What each of those is: ``measured``, ``calibrated roofline``, ``ideal roofline``."""
-        throughput: Mixture = self.plan.deployment.throughput
-        return throughput.kinds
-
-    @property
-    def by_the_hour(self) -> bool:
-        """Whether it is rented without a commitment: paid while it is needed."""
-        return self.plan.deployment.rented and self.plan.inputs["commitment_years"] is None
-
-    def by_year(self, scenario: Scenario) -> Account:
-        """Account of each year of the decision, each application growing at its own rate.
-
-        Parameters
-        ----------
-        scenario : Scenario
-            With the applications.
-        """
-        at = np.arange(scenario.decision.years)[:, None]
-        demands = np.array([app.tokens_per_s * (1 + app.growth_per_year) ** at for app in scenario.applications])
-        rates = np.array([self.rates[app.name] for app in scenario.applications])[:, None, None]
-        tokens, servers = demands.sum(axis=0)[:, 0], (demands / rates).sum(axis=0)[:, 0]
-        return self.plan.evaluate(traffic_per_s=tokens, tokens_per_s=tokens / servers)
+    from tco.scenario.model import Scenario
 
 
 @dataclass(frozen=True, eq=False)
@@ -183,7 +73,7 @@ class Recommendation:
     @property
     def grows(self) -> bool:
         """Whether any traffic does, within the years of the decision."""
-        return _grows(self.scenario)
+        return is_growing(self.scenario)
 
     @property
     def best(self) -> str:
@@ -289,7 +179,7 @@ class Recommendation:
         values : mapping
             By the names of :attr:`inputs`.
         """
-        found = _of(name, values, self.standings[name].plan, self.scenario.ranges)
+        found = of_candidate(name, values, self.standings[name].plan, self.scenario.ranges)
         twin = self.twins.get(name)
         if twin is not None and f"{twin}.tokens_per_s" in values:
             one, other = (self.standings[key].plan.deployment for key in (name, twin))
@@ -446,150 +336,24 @@ def decide(
     names: Iterable[str] = scenario.candidates
     for name in names if progress is None else progress(names):
         try:
-            standing = _stand(scenario, name, losses.get(name), known)
+            standing = stand(scenario, name, losses.get(name), known)
         except CannotServeError as reason:
             unable[name] = str(reason)
             continue
-        beyond = _beyond(scenario, name, standing)
-        if beyond:
-            unable[name], beside[name] = beyond, standing
+        reason_beyond = beyond(scenario, name, standing)
+        if reason_beyond:
+            unable[name], beside[name] = reason_beyond, standing
         else:
             standings[name] = standing
     if not standings:
         reasons = "\n".join(f"  {name}: {reason}" for name, reason in unable.items())
         raise ValueError(f"no candidate can serve every application:\n{reasons}{_together(scenario, unable, beside)}")
-    inputs, twins = _inputs(scenario, standings)
+    inputs, twins = inputs_of(scenario, standings)
     for pair in scenario.correlations:
         for one in pair.between:
             if one not in inputs and not unable:
                 raise ValueError(f"correlations: nothing says how far {one!r} may be off{did_you_mean(one, inputs)}")
     return Recommendation(scenario, standings, unable, inputs, twins, beside)
-
-
-def server_of(scenario: Scenario, name: str) -> Server:
-    """Server that a candidate names: the scenario's, the catalogue's, or the usual one of an accelerator.
-
-    Parameters
-    ----------
-    scenario : Scenario
-        With its own servers.
-    name : str
-        Key of a server or of an accelerator.
-
-    Raises
-    ------
-    UnknownNameError
-        Neither; close names are offered.
-    """
-    from tco.costs import Costs  # the one place that knows what a name means
-
-    return Costs(scenario.facility, scenario.servers).server(name)
-
-
-def application(entry: ApplicationEntry) -> Application:
-    """Application of an entry of a scenario.
-
-    Parameters
-    ----------
-    entry : ApplicationEntry
-        Of the scenario.
-    """
-    return Application(
-        entry.name,
-        llm=entry.llm,
-        prompt_tokens=entry.prompt_tokens,
-        output_tokens=entry.output_tokens,
-        context_tokens=entry.context_tokens,
-        tokens_per_s=entry.tokens_per_s,
-        ttft_s=entry.ttft_s,
-        itl_s=entry.itl_s,
-        latency_s=entry.latency_s,
-        precision=entry.precisions,
-        max_quality_loss=entry.max_quality_loss,
-    )
-
-
-def _stand(scenario: Scenario, name: str, calibration: Calibration | None, known: dict[Any, Served]) -> Standing:
-    candidate = scenario.candidates[name]
-    server = server_of(scenario, candidate.server)
-    accelerator = hs.get(server.accelerator)
-    mixture, served = _throughput(scenario, candidate, server, accelerator, calibration, known)
-    deployment = Deployment(server, scenario.facility, mixture, accelerator, candidate.terms)
-    # Whether the site feeds the fleet is asked of all years together, and so not of plan() here.
-    return Standing(name, Plan(deployment, _traffic(scenario, mixture), scenario.service), served, calibration)
-
-
-def limits_of(scenario: Scenario) -> dict[str, tuple[str, float]]:
-    """Limits of any fleet, by the names of :func:`tco.fleet.cheapest`: who says so, and how much it is.
-
-    Parameters
-    ----------
-    scenario : Scenario
-        Of which the site and the fleet may have limits; of both powers the smaller counts.
-    """
-    given = scenario.fleet
-    powers = [
-        (f"{table}.site_power_kw", float(one.site_power_kw) * 1e3)
-        for table, one in (("facility", scenario.facility), ("fleet", given))
-        if one is not None and one.site_power_kw is not None
-    ]
-    found = {"site_power_w": min(powers, key=lambda one: one[1])} if powers else {}
-    if given is not None and given.racks is not None:
-        found["racks"] = ("fleet.racks", float(given.racks))
-    if given is not None and given.tonnes_co2_per_year is not None:
-        found["gco2_per_year"] = ("fleet.tonnes_co2_per_year", given.tonnes_co2_per_year * 1e6)
-    return found
-
-
-def _beyond(scenario: Scenario, name: str, one: Standing) -> str:
-    """Say which limit a candidate's fleet exceeds, and when; empty where it keeps within all of them, in every year."""
-    account, deployment = one.by_year(scenario), one.plan.deployment
-    needed = {"gco2_per_year": _gco2_per_year(one, account)}
-    if not deployment.rented:
-        needed |= {"site_power_w": account.site_power_w, "racks": account.racks}
-    tests = [(given, needed[key], most) for key, (given, most) in limits_of(scenario).items() if key in needed]
-    supply = scenario.candidates[name].supply
-    if supply is not None:
-        tests.append((f"candidates.{name}.supply", account.servers + account.spares, float(supply)))
-    grows, years = _grows(scenario), scenario.decision.years
-    for given, takes, most in tests:
-        each = np.broadcast_to(np.asarray(takes, dtype=float), (years,))
-        over = np.flatnonzero(each > most * (1 + 1e-12))
-        if over.size:
-            year = int(over[0])
-            fleet = f"the fleet of year {year + 1}" if grows else "the fleet"
-            says = _SAYS[given.rpartition(".")[2]].format(given=given, fleet=fleet)
-            count = float(np.broadcast_to(account.servers + account.spares, (years,))[year])
-            return f"{says}: {count:,.0f} servers"
-    return ""
-
-
-def _grows(scenario: Scenario) -> bool:
-    return scenario.decision.years > 1 and any(entry.growth_per_year for entry in scenario.applications)
-
-
-def _gco2_per_year(one: Standing, account: Account) -> Array:
-    """Greenhouse gases of each year's fleet [gCO2e/year]."""
-    each = np.broadcast_arrays(account.energy_kwh, account.servers, account.spares)
-    return np.array(
-        [
-            1e3
-            * one.plan.deployment.carbon_of(
-                replace(account, energy_kwh=kwh, servers=servers, spares=spares)
-            ).kg_per_year
-            for kwh, servers, spares in zip(*map(np.atleast_1d, each), strict=True)
-        ],
-        dtype=float,
-    )
-
-
-_SAYS = {
-    "site_power_kw": "{given} does not feed {fleet}",
-    "racks": "{given} has no room for {fleet}",
-    "tonnes_co2_per_year": "{given} is less than {fleet} emits",
-    "supply": "{given} is fewer than {fleet} needs",
-}
-"""Reasons for which a candidate alone is out."""
 
 
 def _together(scenario: Scenario, unable: Mapping[str, str], beside: Mapping[str, Standing]) -> str:
@@ -602,150 +366,3 @@ def _together(scenario: Scenario, unable: Mapping[str, str], beside: Mapping[str
         return ""
     when = " in the first year" if found.grows else ""
     return f"\nwhat none does alone, several do together{when}: {mixed.said}"
-
-
-def _throughput(
-    scenario: Scenario,
-    candidate: Candidate,
-    server: Server,
-    accelerator: Accelerator,
-    calibration: Calibration | None,
-    known: dict[Any, Served],
-) -> tuple[Mixture, dict[str, Served]]:
-    rates: dict[str, float] = {}
-    kinds: dict[str, str] = {}
-    served: dict[str, Served] = {}
-    spreads: list[Spread] = []
-    devices = candidate.devices or server.accelerators
-    for entry in scenario.applications:
-        measured = candidate.tokens_per_s.get(entry.name)
-        if measured is not None:
-            rates[entry.name], kinds[entry.name] = measured, "measured"
-            if candidate.tokens_per_s_error is not None:
-                spreads.append(Spread(candidate.tokens_per_s_error))
-            continue
-        key = (entry.name, accelerator.key, devices, id(calibration))
-        if key not in known:
-            known[key] = serve(application(entry), accelerator, devices=devices, calibration=calibration)
-        one = known[key]
-        served[entry.name], kinds[entry.name] = one, one.kind
-        rates[entry.name] = one.tokens_per_s * (server.accelerators // devices)
-        if one.estimate.spread is not None:
-            spreads.append(one.estimate.spread)
-    widest = max(spreads, key=lambda spread: spread.scale, default=None)
-    demands = {entry.name: entry.tokens_per_s for entry in scenario.applications}
-    mixture = Mixture(accelerator, server.accelerators, rates, demands, kinds, widest)
-    return (replace(mixture, spread=None) if mixture.kind == "ideal roofline" else mixture), served
-
-
-def slots_of(scenario: Scenario) -> list[dict[str, float]]:
-    """Traffic of each application in each slot of the day [token/s].
-
-    Parameters
-    ----------
-    scenario : Scenario
-        Whose profiles may have unlike numbers of slots.
-    """
-    shapes = {
-        entry.name: np.asarray([1.0] if entry.profile is None else entry.profile) for entry in scenario.applications
-    }
-    slots = min(lcm(*(shape.size for shape in shapes.values())), _SLOTS)
-    return [
-        {
-            entry.name: float(
-                entry.tokens_per_s
-                * shapes[entry.name][at * shapes[entry.name].size // slots]
-                / shapes[entry.name].mean()
-            )
-            for entry in scenario.applications
-        }
-        for at in range(slots)
-    ]
-
-
-def _traffic(scenario: Scenario, mixture: Mixture) -> Traffic:
-    """Traffic of all applications together, its profile in the servers that each slot keeps busy."""
-    busy = [sum(rate / mixture.rates[name] for name, rate in slot.items()) for slot in slots_of(scenario)]
-    return Traffic(tokens_per_s=sum(mixture.demands.values()), profile=tuple(busy))
-
-
-def _of(name: str, values: Mapping[str, Any], made: Plan, given: Collection[str]) -> dict[str, Any]:
-    """Return those of the values that a candidate's account takes, by its own names."""
-    own_life = getattr(made.deployment.terms, "years", None) is not None
-    found = {}
-    for key, value in values.items():
-        inner = key.removeprefix(f"{name}.")
-        if inner == key == "server_years" and own_life and key not in given:
-            continue  # the default of the others, and its range, say nothing of a life that is given
-        mine = inner != key or key in made.inputs
-        if mine and made.inputs.get(inner) is not None:
-            found[inner] = value
-    return found
-
-
-def _inputs(scenario: Scenario, standings: Mapping[str, Standing]) -> tuple[dict[str, Distribution], dict[str, str]]:
-    """Distributions of the scenario's ranges, and of what sources say beyond; and whose throughputs are off alike."""
-    found: dict[str, Distribution] = {}
-    for name, standing in standings.items():
-        found |= uncertainty.of_side(name, standing.plan.deployment, standing.plan.inputs)
-        rate = f"{name}.tokens_per_s"
-        if rate in found and "measured" in standing.kinds.values():
-            found[rate] = replace(found[rate], private=True)  # the user's own
-    twins = _twins(scenario, standings, found)
-    found = {name: one for name, one in found.items() if name.removesuffix(".tokens_per_s") not in twins}
-    for name, given in scenario.ranges.items():
-        held = [
-            standing.plan.inputs[name.removeprefix(f"{key}.")]
-            for key, standing in standings.items()
-            if _of(key, {name: 1.0}, standing.plan, scenario.ranges)
-        ]
-        if not held:
-            if len(standings) < len(scenario.candidates):
-                continue  # of a candidate that cannot serve, and so of no account
-            raise ValueError(f"ranges.{name} names no input of any candidate's account")
-        if np.shape(held[0]) != () or len({*map(float, held)}) > 1:
-            raise ValueError(
-                f'ranges.{name} is not one number for all candidates: give each its own, such as [ranges."NAME.{name}"]'
-            )
-        if given.relative and not held[0]:
-            raise ValueError(f"ranges.{name} is relative to 0, which it leaves where it is: give its ends themselves")
-        found[name] = distribution(given, float(held[0]))
-    return found, twins
-
-
-def _twins(scenario: Scenario, standings: Mapping[str, Standing], inputs: Collection[str]) -> dict[str, str]:
-    """Candidates whose throughput is off as that of one before is, unless the scenario says something of theirs."""
-    said = {*scenario.ranges, *(name for pair in scenario.correlations for name in pair.between)}
-    first: dict[Any, str] = {}
-    twins: dict[str, str] = {}
-    for name, standing in standings.items():
-        spread = standing.plan.deployment.spread
-        if spread is None or f"{name}.tokens_per_s" not in inputs or f"{name}.tokens_per_s" in said:
-            continue
-        measured = None if standing.calibration is not None and standing.served else tuple(standing.rates.items())
-        rests_on = measured or standing.calibration.provenance  # type: ignore[union-attr]  # one of the two is known
-        other = first.setdefault((standing.plan.deployment.server.accelerator, rests_on, spread.freedom), name)
-        if other != name:
-            twins[name] = other
-    return twins
-
-
-def distribution(given: Range, value: float) -> Distribution:
-    """Distribution of a range of a scenario; private, as the user's own.
-
-    Parameters
-    ----------
-    given : Range
-        Of the scenario.
-    value : float
-        The scenario's own value of the input.
-    """
-    scale = value if given.relative else 1.0
-    low, high = given.low * scale, given.high * scale
-    if given.kind == "uniform":
-        return risk.Uniform(low, high, private=True)
-    if given.kind == "lognormal":
-        return risk.LogNormal.from_interval(low, high, given.level, private=True)
-    mode = value if given.mode is None else given.mode * scale
-    shape = risk.Pert if given.kind == "pert" else risk.Triangular
-    return shape(low, min(max(mode, low), high), high, private=True)

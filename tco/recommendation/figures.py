@@ -12,10 +12,10 @@ import numpy as np
 from matplotlib.patheffects import withStroke
 
 from tco import plot
+from tco.recommendation.applications import surface_places
 from tco.recommendation.decision import Recommendation
 from tco.recommendation.robustness import hidden, map_axes
 from tco.recommendation.study import Study
-from tco.recommendation.tables import surface_places
 from tco.recommendation.words import bare, named, split, unit_of
 from tco.surface import surface
 

@@ -11,7 +11,9 @@ import numpy as np
 
 from tco.finance import HOURS_PER_YEAR
 from tco.fleet import Fleet, Option, cheapest
-from tco.recommendation.decision import Recommendation, limits_of, slots_of
+from tco.recommendation.decision import Recommendation
+from tco.recommendation.limits import limits_of
+from tco.recommendation.standing import slots_of
 from tco.recommendation.words import listed
 
 _GAP, _HOURLY_GAP = 1e-4, 0.01

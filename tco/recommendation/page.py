@@ -5,7 +5,7 @@ from __future__ import annotations
 import textwrap
 
 from tco.planning import Plan
-from tco.recommendation import alternatives, basis, growth, robustness, tables
+from tco.recommendation import alternatives, applications, basis, growth, robustness, tables
 from tco.recommendation.decision import Recommendation
 from tco.recommendation.document import (
     Block,
@@ -38,7 +38,7 @@ def compose(study: Study) -> Document:
         _decision,
         _guide,
         tables.candidates,
-        tables.applications,
+        applications.applications,
         growth.fleet_by_year,
         robustness.why,
         robustness.changes,

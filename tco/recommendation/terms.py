@@ -10,7 +10,8 @@ from tco import ownership
 from tco.break_even import utilisation
 from tco.finance import HOURS_PER_YEAR
 from tco.planning import Plan
-from tco.recommendation.decision import Recommendation, slots_of
+from tco.recommendation.decision import Recommendation
+from tco.recommendation.standing import slots_of
 
 _BY_USE = ("energy", "carbon", "water")
 
