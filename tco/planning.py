@@ -211,9 +211,11 @@ class Plan:
 
     @property
     def usd_per_accelerator_hour(self) -> float:
-        """Total cost per accelerator that serves and hour [USD/h]."""
-        accelerators = self.servers * self.deployment.server.accelerators
-        return self.usd_per_year / (accelerators * finance.HOURS_PER_YEAR)
+        """Total cost per accelerator that serves and hour; of a rent on demand, per hour that is paid [USD/h]."""
+        hours = self.servers * self.deployment.server.accelerators * finance.HOURS_PER_YEAR
+        if self.deployment.rented and self.inputs["commitment_years"] is None and self.service.released:
+            hours = self.breakdown["rent"] / self.inputs["rent_usd_per_h"]
+        return self.usd_per_year / hours
 
     @property
     def tokens_per_joule(self) -> float:

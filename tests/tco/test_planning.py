@@ -453,3 +453,12 @@ def test_servers_of_another_power_stand_in_other_racks():
     )
     with pytest.raises(ValueError, match="rack_power_kw is below what one server needs"):
         made.evaluate(power_w=50_000.0)
+
+
+def test_a_rent_on_demand_costs_its_rent_an_hour():
+    # hand: without porting nothing but the rent is paid, and only while servers are on.
+    rented = tco.Deployment(hs.get_server("dgx-h100"), tco.Facility(), 1000.0, terms=tco.Rental(usd_per_h=2.0))
+    for released in (False, True):
+        made = tco.plan(rented, tco.Traffic(tokens_per_s=5e4, profile=(1, 4)), tco.Service(released=released))
+        assert made.usd_per_accelerator_hour == pytest.approx(2.0, rel=1e-12)
+    assert made.usd_per_year == pytest.approx((20 + 80) / 2 * 8 * 8760 * 2.0)
