@@ -10,8 +10,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from tco import finance, ratio
-from tco.accounts import Account, account
+from tco import ratio
 from tco.checked import (
     break_even_infrastructure_cost,
     break_even_server_cost,
@@ -22,11 +21,6 @@ from tco.checked import (
     server_share,
     tco_ratio,
 )
-from tco.comparison import Comparison, compare
-from tco.defaults import Assumption
-from tco.deployment import Deployment
-from tco.facility import Facility
-from tco.purchase import Purchase, Rental
 from tco.surface import Surface, surface
 
 if TYPE_CHECKING:
@@ -35,6 +29,7 @@ if TYPE_CHECKING:
         break_even,
         capacity,
         environment,
+        finance,
         fleet,
         mix,
         ownership,
@@ -46,8 +41,14 @@ if TYPE_CHECKING:
         scenario,
         uncertainty,
     )
+    from tco.accounts import Account, account
+    from tco.comparison import Comparison, compare
     from tco.costs import Costs, CostsError, read_costs
+    from tco.defaults import Assumption
+    from tco.deployment import Deployment
+    from tco.facility import Facility
     from tco.planning import Plan, PlanComparison, Service, Traffic, plan
+    from tco.purchase import Purchase, Rental
     from tco.recommendation import Recommendation, decide
     from tco.scenario import Scenario, ScenarioError, read_scenario
 
@@ -102,17 +103,26 @@ __all__ = [
     "uncertainty",
 ]
 
-# What most imports never use loads when it is asked for.
+# What is asked for loads then: the ratios need neither machines nor records.
 _HOME = {
+    "Account": "accounts",
+    "Assumption": "defaults",
+    "Comparison": "comparison",
     "Costs": "costs",
     "CostsError": "costs",
+    "Deployment": "deployment",
+    "Facility": "facility",
     "Plan": "planning",
     "PlanComparison": "planning",
+    "Purchase": "purchase",
     "Recommendation": "recommendation",
+    "Rental": "purchase",
     "Scenario": "scenario",
     "ScenarioError": "scenario",
     "Service": "planning",
     "Traffic": "planning",
+    "account": "accounts",
+    "compare": "comparison",
     "decide": "recommendation",
     "plan": "planning",
     "read_costs": "costs",
@@ -123,6 +133,7 @@ _ROOMS = (
     "break_even",
     "capacity",
     "environment",
+    "finance",
     "fleet",
     "mix",
     "ownership",
