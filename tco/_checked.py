@@ -160,7 +160,7 @@ def checked(
                 for relation in relations:
                     relation(arguments)
             with np.errstate(all="ignore"):  # what is not finite is refused below, with a reason
-                result = formula(**arguments)  # type: ignore[call-arg]
+                result = formula(**arguments)  # type: ignore[call-arg]  # bound to the signature above
             if not _is_finite(result):
                 raise ValueError(
                     f"{formula.__name__} is not finite for these {', '.join(arguments)}: "
@@ -168,7 +168,7 @@ def checked(
                 )
             return cast("_R", result[()]) if isinstance(result, np.ndarray) else result
 
-        function.pure = in_floats(formula)  # type: ignore[attr-defined]
+        function.pure = in_floats(formula)  # type: ignore[attr-defined]  # see Checked
         return cast("Checked[_P, _R]", function)
 
     return decorate

@@ -27,6 +27,7 @@ from hardware_specs import UnknownValueError
 from roofline._arrays import Array, minimum, namespace
 from tco import capacity
 from tco._checked import AT_LEAST_ZERO, POSITIVE, Limits, checked, is_more
+from tco.capacity._common import by_slot
 from tco.finance import HOURS_PER_YEAR, MONTHS_PER_YEAR, SECONDS_PER_YEAR, annual_cost
 
 SERVER_PARTS = ("server", "rent", "spares", "network", "storage", "installation", "licences", "support", "porting")
@@ -363,7 +364,7 @@ def account(
         full_pue, billed_w = pue, peak_power_w * pue
     else:  # each slot of the day has its own, so that the year's is the mean weighted with energy
         slots_w = capacity.slot_power_w.pure(**day, **power)
-        load_of_slot = minimum(slots_w / capacity._slots(provisioned_w), 1.0)
+        load_of_slot = minimum(slots_w / by_slot(provisioned_w), 1.0)
         drawn_w = slots_w * capacity.pue_at(load=load_of_slot, points=pue_by_load)
         xp = namespace(drawn_w)
         pue = xp.mean(drawn_w, axis=-1) / mean_power_w

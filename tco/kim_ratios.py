@@ -147,7 +147,7 @@ class KimRatios:
     @property
     def level_discount_b(self) -> Array | None:
         """Discount on B's price or rent at which B draws level, likewise."""
-        return type(self)(self.b, self.a).level_discount_a  # type: ignore[call-arg]
+        return type(self)(self.b, self.a).level_discount_a  # type: ignore[call-arg]  # of two sides
 
     def verdict(self, level: float = 0.9) -> Any:
         """Say which is cheaper: ``A``, ``B``, or ``too close to call``.

@@ -139,7 +139,7 @@ class Application:
         longest = self.architecture.max_context
         for name, value in given.items():
             object.__setattr__(self, name, count(f"{self.name}: {name}", value, at_most=longest))
-        if self.phase == "generate" and self.prompt_tokens + self.output_tokens > longest:  # type: ignore[operator]
+        if self.phase == "generate" and self.prompt_tokens + self.output_tokens > longest:  # type: ignore[operator]  # of one both are given
             raise ValueError(
                 f"{self.name}: prompt and output tokens are more than the {longest:,} that the model takes"
             )
