@@ -200,10 +200,11 @@ def _compare(options: argparse.Namespace) -> str:
     if options.ideal and (options.runs or options.framework):
         raise ValueError("--ideal takes neither --runs nor --framework: an ideal roofline knows no losses")
     if not options.ideal:
-        shared = options.tp * options.pp * options.dp
+        copies = 1 if options.ep > 1 else options.dp  # whole experts are shared by all
+        of_one = (_batch(options) / copies, options.context, options.tp * options.pp * options.dp // copies)
         chosen = forecast.choose(
-            forecast.Side(devices[0], of_a, _batch(options), options.context, shared),
-            forecast.Side(devices[1], of_b, _batch(options), options.context, shared),
+            forecast.Side(devices[0], of_a, *of_one),
+            forecast.Side(devices[1], of_b, *of_one),
             frameworks=options.framework.split(",") if options.framework else (),
             runs=options.runs,
         )

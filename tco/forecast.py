@@ -38,13 +38,15 @@ class Side(NamedTuple):
         The machine.
     precision : str
         Precision policy.
-    batch, tokens, devices : int
-        Sequences, the context or prompt of each, and accelerators of one replica.
+    batch : float
+        Sequences of one copy of the model.
+    tokens, devices : int
+        Context or prompt of each sequence; accelerators that share a copy.
     """
 
     accelerator: Accelerator
     precision: str
-    batch: int
+    batch: float
     tokens: int
     devices: int
 
@@ -56,8 +58,9 @@ class Side(NamedTuple):
         calibration : Calibration
             Of the machine.
         """
-        asked = {"batch": self.batch, "tokens": self.tokens, "devices": self.devices}
-        return len(calibration.outside(precision=self.precision, **asked))
+        return len(
+            calibration.outside(batch=self.batch, tokens=self.tokens, precision=self.precision, devices=self.devices)
+        )
 
 
 def choose(a: Side, b: Side, *, frameworks: Sequence[str] = (), runs: Sequence[str] = ()) -> Chosen:

@@ -27,6 +27,18 @@ def in_an_empty_folder(tmp_path, monkeypatch):
     plt.close("all")
 
 
+@pytest.fixture
+def drawn():
+    """For a test that looks at the picture of a comparison."""
+
+
+@pytest.fixture(autouse=True)
+def _undrawn(request, monkeypatch):
+    """Leave the picture out, which is 95 % of a run, where a test reads what is said."""
+    if "drawn" not in request.fixturenames:
+        monkeypatch.setattr("tco.cli._draw_comparison", lambda result, names, picture: None)
+
+
 def run(capsys, *arguments):
     status = main([str(argument) for argument in arguments])
     captured = capsys.readouterr()
@@ -39,7 +51,7 @@ def costs_file(tmp_path, text, name="costs.toml"):
     return path
 
 
-def test_the_main_job_says_everything_that_it_should(capsys, tmp_path):
+def test_the_main_job_says_everything_that_it_should(drawn, capsys, tmp_path):
     status, out, err = run(capsys, *MAIN_JOB)
     assert (status, err) == (0, "")
     for part in (
@@ -239,7 +251,7 @@ def test_cautions_name_what_could_turn_the_answer(capsys):
     assert float(at_high_end.split()[-1]) == pytest.approx(float(tco.compare(a, b).ratio), abs=5e-4)
 
 
-def test_a_folder_that_takes_no_file_still_gets_the_answer(capsys, monkeypatch):
+def test_a_folder_that_takes_no_file_still_gets_the_answer(drawn, capsys, monkeypatch):
     def refuse(*_):
         raise ValueError("x.png cannot be written: Permission denied")
 
@@ -325,7 +337,7 @@ def test_surface_roofline_hardware_and_llms(capsys, tmp_path):
         (["llms", "gpt-5"], "gpt-5"),
     ],
 )
-def test_bad_input_gets_one_message_and_status_2(capsys, tmp_path, arguments, message):
+def test_bad_input_gets_one_message_and_status_2(drawn, capsys, tmp_path, arguments, message):
     status, out, err = run(capsys, *arguments)
     assert status == 2
     assert out == ""
@@ -400,7 +412,7 @@ def test_all_mistakes_come_in_one_run(capsys, tmp_path):
     assert [part in err for part in ("line 2", "line 3", "line 4", "line 6")] == [True] * 4
 
 
-def test_an_unwritable_picture_leaves_the_old_one(capsys, tmp_path):
+def test_an_unwritable_picture_leaves_the_old_one(drawn, capsys, tmp_path):
     (tmp_path / "x.bmp").write_text("mine", encoding="utf-8")
     assert run(capsys, *MAIN_JOB, "--out", "x.bmp")[0] == 2
     assert (tmp_path / "x.bmp").read_text(encoding="utf-8") == "mine"
@@ -530,3 +542,14 @@ def test_the_list_of_models_says_what_is_special_about_them(capsys):
     out = capsys.readouterr().out
     assert "not yet" not in out
     assert "latent attention" in next(line for line in out.splitlines() if line.startswith("deepseek-r1"))
+
+
+def test_copies_of_a_model_are_asked_about_one_at_a_time(monkeypatch, capsys):
+    # property: what was measured on one device says the same of copies on eight, each with its part of the batch.
+    asked = []
+    monkeypatch.setattr("tco.forecast.Side.outside", lambda side, _: asked.append((side.batch, side.devices)) or 0)
+    run(capsys, *MAIN_JOB, "--dp", "8", "--batch", "64")
+    assert set(asked) == {(8, 1)}
+    asked.clear()
+    run(capsys, *MAIN_JOB, "--tp", "2", "--dp", "4", "--batch", "64")
+    assert set(asked) == {(16, 2)}
