@@ -304,7 +304,7 @@ class Deployment:
         Parameters
         ----------
         account : Account
-            Of this deployment, or of a plan of it.
+            Of this deployment, or of a plan of it; of any shape, which the result has too.
 
         Returns
         -------
@@ -320,9 +320,9 @@ class Deployment:
 
         embodied = getattr(self.terms, "embodied_kg", None)
         return environment.carbon(
-            kwh=float(account.energy_kwh),
+            kwh=account.energy_kwh,
             grid_gco2_per_kwh=self.facility.grid_gco2_per_kwh,
-            embodied_kgco2=None if embodied is None else embodied * float(account.servers + account.spares),
+            embodied_kgco2=None if embodied is None else embodied * (account.servers + account.spares),
             years=None if embodied is None else self.inputs["server_years"],
         )
 

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from roofline._arrays import Array
-from tco.accounts import Account
 from tco.recommendation.standing import Standing
 
 if TYPE_CHECKING:
@@ -59,7 +56,7 @@ def beyond(scenario: Scenario, name: str, one: Standing) -> str:
         Its fleet.
     """
     account, deployment = one.by_year(scenario), one.plan.deployment
-    needed = {"gco2_per_year": _gco2_per_year(one, account)}
+    needed = {"gco2_per_year": 1e3 * deployment.carbon_of(account).kg_per_year}
     if not deployment.rented:
         needed |= {"site_power_w": account.site_power_w, "racks": account.racks}
     tests = [(given, needed[key], most) for key, (given, most) in limits_of(scenario).items() if key in needed]
@@ -77,21 +74,6 @@ def beyond(scenario: Scenario, name: str, one: Standing) -> str:
             count = float(np.broadcast_to(account.servers + account.spares, (years,))[year])
             return f"{says}: {count:,.0f} servers"
     return ""
-
-
-def _gco2_per_year(one: Standing, account: Account) -> Array:
-    """Greenhouse gases of each year's fleet [gCO2e/year]."""
-    each = np.broadcast_arrays(account.energy_kwh, account.servers, account.spares)
-    return np.array(
-        [
-            1e3
-            * one.plan.deployment.carbon_of(
-                replace(account, energy_kwh=kwh, servers=servers, spares=spares)
-            ).kg_per_year
-            for kwh, servers, spares in zip(*map(np.atleast_1d, each), strict=True)
-        ],
-        dtype=float,
-    )
 
 
 def is_growing(scenario: Scenario) -> bool:

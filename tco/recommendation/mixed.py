@@ -152,13 +152,7 @@ def _cheapest(found: Recommendation, *, year: int) -> tuple[Fleet, float | None]
 def _option(found: Recommendation, name: str) -> Option:
     standing = found.planned[name]
     plan = standing.plan
-    option = Option.of(
-        plan,
-        name=name,
-        rates=standing.rates,
-        supply=found.scenario.candidates[name].supply,
-        power_w=plan.site_power_w / plan.servers,  # as the limit on one candidate alone counts it
-    )
+    option = Option.of(plan, name=name, rates=standing.rates, supply=found.scenario.candidates[name].supply)
     if not standing.by_the_hour:
         return option
     hourly = float(plan.inputs["rent_usd_per_h"]) * float(plan.inputs["accelerators"])
